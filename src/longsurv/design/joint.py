@@ -14,9 +14,11 @@ from longsurv.design.joint_patients import (
     CauseInput,
     MarkerInput,
     check_formulas,
+    check_one_value,
     common_patients,
     patient_rows,
     time_problems,
+    variables_of,
     with_event_rows,
 )
 from longsurv.design.joint_points import Curve, HazardPoints, hazard_points
@@ -354,6 +356,13 @@ def joint_design(
         members.append(
             JointMarker(marker.name, prefix, design, data, group, curve, marker.censored)
         )
+    own = [
+        (f"the event data{f' of {cause.name!r}' if len(causes) > 1 else ''}",
+         rows[sorted(variables_of(event) & {*rows.columns})])
+        for cause, (event, rows) in zip(causes, ordered, strict=True)
+    ]  # fmt: skip
+    measured = [(f"the measurements of {one.name!r}", one.curve.patients) for one in members]
+    check_one_value([*own, *measured], labels, name)
     hazards = [
         _cause(members, cause.name, len(causes) > 1, *of, wanted, baselines[cause.name], time,
                from_zero)

@@ -159,7 +159,8 @@ def common_patients(
                 " another cause needs is missing."
             )
             data = data.loc[data[name].isin(labels)].reset_index(drop=True)
-            design = survival_design(design.formula.text, data)
+            functions = design.formula.functions
+            design = survival_design(design.formula.text, data, functions=functions)
         rows = data.iloc[design.rows]
         order = pd.Index(rows[name]).get_indexer(labels)
         out.append((_in_order(design, order), rows.iloc[order]))
@@ -259,8 +260,10 @@ def time_problems(
     return problems
 
 
-def _variables(design: MixedDesign) -> set[str]:
-    recipes = [design.fixed.recipe, *(part.recipe for part in design.random.parts)]
+def variables_of(design: MixedDesign | SurvivalDesign) -> set[str]:
+    """Columns that a marker's formula, or that of the hazard, is made of."""
+    random = () if isinstance(design, SurvivalDesign) else design.random.parts
+    recipes = [design.fixed.recipe, *(part.recipe for part in random)]
     return {str(v) for recipe in recipes for v in recipe.required_variables}
 
 
@@ -277,7 +280,7 @@ def patient_rows(
     """
     name = design.group_name
     used = measurements.iloc[design.rows]
-    needed = sorted(v for v in _variables(design) if v in measurements and v not in (time, name))
+    needed = sorted(v for v in variables_of(design) if v in measurements and v not in (time, name))
     varying = [v for v in needed if (used.groupby(name, observed=True)[v].nunique() > 1).any()]
     if varying:
         raise DataError(
@@ -305,3 +308,49 @@ def patient_rows(
         )
     frame = pd.DataFrame(found, index=labels)
     return frame.rename_axis(name).reset_index(), len(unmeasured)
+
+
+def check_one_value(
+    sources: Sequence[tuple[str, pd.DataFrame]], labels: pd.Index, name: str
+) -> None:
+    """Refuse patients of whom one table says another value of a variable than another.
+
+    Parameters
+    ----------
+    sources : sequence of (str, DataFrame)
+        What each is called, and its variables with a row a patient, in the order of `labels`.
+    labels : Index
+        Patients.
+    name : str
+        Their column.
+
+    Raises
+    ------
+    DataError
+    """
+    said: dict[object, tuple[str, pd.Series]] = {}
+    problems = []
+    for what, frame in sources:
+        for variable in frame.columns.drop(name, errors="ignore"):
+            first, one = said.setdefault(variable, (what, frame[variable]))
+            differ = _differ(one, frame[variable])
+            if differ.any():
+                at = int(np.flatnonzero(differ)[0])
+                problems.append(
+                    f"{variable!r} of {name} {some(labels[differ])} is another in {what} than in"
+                    f" {first} ({frame[variable].iloc[at]!s} and {one.iloc[at]!s}): a variable has"
+                    " one value a patient; rename one of two that are not the same"
+                )
+    if problems:
+        raise DataError(problems)
+
+
+def _differ(one: pd.Series, other: pd.Series) -> np.ndarray:
+    """Where two columns, of one order, have different values; where one has none they do not."""
+    known = one.notna().to_numpy() & other.notna().to_numpy()
+    if all(pd.api.types.is_numeric_dtype(column) for column in (one, other)):
+        a, b = (column.to_numpy(dtype=float, na_value=np.nan) for column in (one, other))
+        return known & (np.abs(a - b) > ROUNDING * np.maximum(np.abs(a), np.abs(b)))
+    a, b = (column.astype(object).to_numpy() for column in (one, other))
+    found = zip(known, a, b, strict=True)
+    return np.array([there and bool(x != y) for there, x, y in found], dtype=bool)

@@ -12,11 +12,12 @@ from longsurv.design.expression import expression
 from longsurv.design.fixed import response
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign, JointMarker, NewData
+from longsurv.design.joint_patients import variables_of
 from longsurv.design.limits import ONE_SIDED, mirrored
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint
-from longsurv.words import plural, verb
+from longsurv.words import plural, some, verb
 
 LEAST_NODES = 9
 MOST_POINTS = 729
@@ -130,7 +131,8 @@ def _check(
 
 
 def _check_rows(design: JointDesign, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Refuse rows that belong to nobody, and values of which nobody knows when they were measured.
+    """Refuse rows that belong to nobody, values of which nobody knows when they were measured, and
+    variables that change within a patient.
 
     A row without time and value only tells the covariates.
     """
@@ -152,6 +154,17 @@ def _check_rows(design: JointDesign, frames: Mapping[str, pd.DataFrame]) -> None
                 f"rows {_listed(frame, timeless)} of the new data have a value of "
                 f"{marker.design.formula.response} and no {design.time}: give its time, or leave "
                 "them out"
+            )
+    whole = pd.concat(list(frames.values()))
+    used = {v for one in design.markers for v in variables_of(one.design)}
+    used |= {v for cause in design.causes for v in variables_of(cause.event)}
+    used -= {design.time, design.group_name}
+    for name in sorted(used & {*whole.columns}):
+        several = whole.groupby(design.group_name, observed=True)[name].nunique() > 1
+        if several.any():
+            problems.append(
+                f"{name!r} of {design.group_name} {some(several.index[several])} changes in the new"
+                " data: a variable has one value a patient"
             )
     if problems:
         raise DataError(list(dict.fromkeys(problems)))
