@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import longsurv as ls
-from longsurv.errors import LongsurvError
+from longsurv.errors import DataError, LongsurvError
 from longsurv.models import LMM
 
 VISITS = [1, 2, 3]
@@ -461,3 +461,16 @@ class TestOrderOfVisits:
         assert "last value" not in ls.Imputation(model, visit="day").words
         with pytest.raises(LongsurvError, match="different at each row of a patient"):
             ls.Imputation(model, visit="day", method="jump_to_reference", **GROUPS)
+
+
+def test_a_patient_has_one_group_for_methods_that_depend_on_it(data):
+    """One row of another group moved the values of the whole patient."""
+    arm = data["arm"]
+    first = data["id"] == data["id"].iloc[0]
+    mixed = data.assign(arm=arm.where(~first | (np.arange(len(data)) > 0), arm[~first].iloc[-1]))
+    assert mixed.loc[first, "arm"].nunique() == 2
+    more = {"treatment": "arm", "reference": arm.iloc[0], "randomised": True}
+    for method in ("jump_to_reference", "copy_increments", "copy_reference"):
+        with pytest.raises(DataError, match="1 patient has rows of several groups in 'arm'"):
+            ls.Imputation(mmrm(mixed), n=5, method=method, **more)
+    assert len(ls.Imputation(mmrm(mixed), n=5).expected()) == len(data)

@@ -8,9 +8,10 @@ import numpy as np
 
 from longsurv.analyses.imputation.rows import ImputedRows
 from longsurv.analyses.imputation.strategies import Method
-from longsurv.errors import EstimationError, LongsurvError
+from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.reference import estimable
+from longsurv.words import plural, verb
 
 
 def check_reference(
@@ -37,6 +38,14 @@ def check_reference(
             " column with the order of the visits, as numbers or a Categorical with its categories"
             " in order (text has none), and different at each row of a patient"
         )
+    if treatment in rows.frame:
+        groups = rows.frame[treatment].groupby(rows.patient).nunique()
+        if several := int((groups > 1).sum()):
+            raise DataError(
+                f"{plural(several, 'patient')} {verb(several, 'has', 'have')} rows of several"
+                f" groups in {treatment!r}: method={method!r} needs the group that each patient was"
+                " allocated to, the same in every row"
+            )
 
 
 def check_determined(fit: MixedEstimate, X: np.ndarray, reference: np.ndarray | None) -> None:
