@@ -187,3 +187,17 @@ def test_a_ratio_over_time_has_the_clusters_of_its_term(between):
     if between:
         with pytest.raises(EstimationError, match="do not determine treated"):
             fit.hazard_ratio_over_time("treated", cuts=[0.4])
+
+
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_tests_that_take_rows_for_independent_have_no_p_value(copies):
+    """Copies of patients are no further patients: the robust Wald test does not move."""
+    data = cohort(60, np.random.default_rng(8), per=2).assign(row=np.arange(120))
+    table = pd.concat([data] * copies, ignore_index=True).assign(who=lambda d: d.index)
+    spec = CoxPH(LEFT + "treated + age + cluster(row)", table, ties="breslow", patient="who")
+    found = spec.fit().global_tests().set_index("test")["p_value"]
+    alone = CoxPH(LEFT + "treated + age + cluster(row)", data, ties="breslow").fit()
+    assert found["Wald"] == pytest.approx(alone.global_tests()["p_value"][1], rel=1e-6)
+    assert found.drop("Wald").isna().all()
+    plain = CoxPH(LEFT + "treated + age", data).fit().global_tests()
+    assert plain["p_value"].notna().all()

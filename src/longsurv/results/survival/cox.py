@@ -165,7 +165,8 @@ class SurvivalEstimate(RatioEstimate):
         clusters than coefficients is.
         The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald
         test uses `cov_params` (robust if that is; of few clusters by the F distribution), the score
-        test the unpenalised likelihood at 0.
+        test the unpenalised likelihood at 0. Likelihood ratio and score take the rows for
+        independent: where the covariance is robust, as with cluster(), they have no p value.
 
         Returns
         -------
@@ -185,6 +186,8 @@ class SurvivalEstimate(RatioEstimate):
             quadratic_form(gradient[kept], information[own]),
         ]
         p_values = chi2_p_value(np.array(statistics), p)
+        if self.reference.method == "robust":
+            p_values[[0, 2]] = np.nan
         if isinstance(self.reference, FewClusters):
             p_values[1] = self.reference.wald_p_value(statistics[1], kept)
         tests = ["likelihood ratio", "Wald", "score"]
