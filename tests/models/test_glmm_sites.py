@@ -299,3 +299,19 @@ def test_what_is_refused(visits):
 def test_nesting_may_be_written_out(visits, fit):
     nested = model("bernoulli", visits, "time + treated + (1 | site/patient)").fit()
     assert nested.llf == pytest.approx(fit.llf, abs=1e-9)
+
+
+@pytest.mark.parametrize("of", ["fit", "posterior"])
+@pytest.mark.parametrize("type", ["link", "response"])
+def test_a_patient_at_another_site_than_its_own_is_refused(visits, request, of, type):
+    """The answer would be that of its own site, whatever the row says."""
+    answer = request.getfixturevalue(of)
+    rows = visits.iloc[[0, 7, -1]]
+    asked = {"by_patient": True, "type": type}
+    expected = answer.predict(rows, **asked)
+    sites = visits["site"].unique()
+    moved = rows.assign(site=[next(s for s in sites if s != own) for own in rows["site"]])
+    with pytest.raises(LongsurvError, match="at another site"):
+        answer.predict(moved, **asked)
+    backwards = answer.predict(rows.iloc[::-1], **asked)
+    pd.testing.assert_frame_equal(backwards.iloc[::-1], expected)
