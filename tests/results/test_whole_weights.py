@@ -48,7 +48,7 @@ def answers(fit) -> dict[str, pd.DataFrame]:
     if fit.engine == "bayes":
         return {name: found[name] for name in ("risks", "times", "curves")}
     if hasattr(fit, "baseline"):
-        found["baseline"] = fit.baseline()
+        found |= {"baseline": fit.baseline(), "parameters": fit.variance_table()}
     if hasattr(fit, "hazard_ratio_over_time"):
         for how in ({"cuts": [0.3]}, {"times": [0.2, 1.0]}):
             table = fit.hazard_ratio_over_time("treated", **how)

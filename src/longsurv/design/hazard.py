@@ -262,4 +262,5 @@ def hazard_design(
         1.0 if survival.weights is None else survival.weights
     )
     middle = at_risk @ fixed.X[:, varying] / at_risk.sum()
-    return HazardDesign(survival, baseline, tuple(varying), fixed.X.mean(axis=0), middle)
+    centre = np.average(fixed.X, axis=0, weights=survival.weights)
+    return HazardDesign(survival, baseline, tuple(varying), centre, middle)

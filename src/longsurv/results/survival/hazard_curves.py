@@ -155,7 +155,7 @@ def shares(m: int, weights: np.ndarray | None) -> np.ndarray:
 
 def typical(hazard: HazardDesign) -> People:
     """Somebody of average covariates and a median offset: whose hazard the baseline is."""
-    X = np.average(hazard.survival.fixed.X, axis=0, weights=hazard.survival.weights)[None, :]
+    X = hazard.centre[None, :].copy()
     X[:, list(hazard.varying)] = hazard.varying_centre
     return People(pd.DataFrame(index=[0]), X, np.zeros(1), np.zeros(1, dtype=int))
 
