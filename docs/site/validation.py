@@ -17,6 +17,7 @@ TITLES = {
     "lmm_origin": "Another origin of time",
     "adjustment": "Baseline adjustment",
     "arms": "Mortality in several arms: survival, multcomp",
+    "arithmetic_means": "Arithmetic means of logarithms: emmeans, numerical integration",
     "averaging": "Weights of marginal means, their combinations, slopes: emmeans",
     "demos": "Every number of both demo reports: survival, lme4, pbkrtest",
     "glmm": "Generalised mixed models: lme4, ordinal, brute-force integration",

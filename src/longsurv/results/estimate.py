@@ -36,6 +36,20 @@ if TYPE_CHECKING:
 TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 
 
+def normal_rows(
+    labels: list[str], estimate: np.ndarray, std_error: np.ndarray, level: float
+) -> pd.DataFrame:
+    """Rows in the grammar of `Estimate.tidy`, with normal tests and intervals."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(std_error > 0, estimate / std_error, np.nan)
+    width = t_quantile(level, np.inf) * std_error
+    columns = [
+        labels, estimate, std_error, statistic, np.full(len(std_error), np.inf),
+        [t_p_value(s, np.inf) for s in statistic], estimate - width, estimate + width,
+    ]  # fmt: skip
+    return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Estimate(Plotted, Result):
     """A fitted model.

@@ -28,7 +28,7 @@ from longsurv.study.scored import reaches
 if TYPE_CHECKING:
     from longsurv.analyses.markers.marker import PanelMarker
     from longsurv.analyses.markers.panel import Panel
-    from longsurv.results.generalised.means import GeneralisedAnswer
+    from longsurv.results.generalised.answers import GeneralisedAnswer
     from longsurv.study.plan import Plan
 
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
