@@ -37,6 +37,7 @@ TITLES = {
     "mixed_posterior": "Posteriors of a mixed model by integration: base R",
     "mortality_times": "Quantiles of survival, analyses of deviance: survival, prodlim",
     "near_ties": "Times that differ by rounding: survival",
+    "ordinal_merged": "Ordinal models with merged categories, sum-to-zero contrasts: ordinal",
     "prediction_quality": "Dynamic predictions judged: riskRegression",
     "simultaneous": "Simultaneous comparisons of means: emmeans, mvtnorm",
     "subgroups": "Effects in subgroups: survival",

@@ -19,6 +19,7 @@ from scipy.special import expit, logit
 
 from longsurv.arguments import check_methods
 from longsurv.design.expression import logarithm_of
+from longsurv.design.merging import label_of
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
 from longsurv.results.arithmetic import (
@@ -288,7 +289,15 @@ def _quantity(
             raise LongsurvError(f"at_least={at_least!r} is for an ordinal response")
         return (f"P({name} = 1)" if design.family_is_logit else f"mean {name}{_unit(design)}"), None
     if at_least is not None:
-        label = f"{at_least:g}" if isinstance(at_least, int | float) else str(at_least)
+        label = label_of(at_least)
+        own = design.merged.of(label)
+        if label == own[0]:
+            label = design.merged.label(label)
+        elif len(own) > 1:
+            raise LongsurvError(
+                f"the category {label!r} is merged with {own[0]!r}, so nothing is known of {name} "
+                f">= {label}; at_least={own[0]!r} is of both"
+            )
         if label not in design.levels:
             raise LongsurvError(f"{name!r} has no category {label!r}; it has {list(design.levels)}")
         first = design.levels.index(label)
@@ -296,6 +305,11 @@ def _quantity(
     try:
         return f"mean {name}", np.array([float(label) for label in design.levels])
     except ValueError:
+        if design.merged:
+            raise LongsurvError(
+                f"categories of {name} are merged, {list(design.levels)}, so it has no mean; "
+                "at_least= gives the probability of one or a higher one"
+            ) from None
         raise LongsurvError(
             f"the categories {list(design.levels)} are not numbers, so {name} has no mean; "
             "at_least='category' gives the probability of one or a higher one"
