@@ -43,6 +43,8 @@ class GeneralisedDesign(MixedDesign):
         What a reader should know about the response, in sentences.
     merged : Merged
         Which categories of an ordinal response are one.
+    merged_words : tuple of str
+        That in sentences, which are among the notes.
     falling : bool
         Whether the response has limits and falls where its column rises, as ``-y`` does: what is
         below a limit of the column is above one here.
@@ -54,6 +56,7 @@ class GeneralisedDesign(MixedDesign):
     family_names: tuple[str, ...]
     notes: tuple[str, ...]
     merged: Merged = NOTHING
+    merged_words: tuple[str, ...] = ()
     falling: bool = False
 
     @property
@@ -228,7 +231,7 @@ def generalised_design(
     check_groupings(base)
     y, extent = base.y, np.zeros(len(base.y))
     notes: list[str] = []
-    merged = NOTHING
+    merged, said = NOTHING, list[str]()
     falling = False
     check_values(own, y, name, data.index[base.rows])
     if own.thresholds:
@@ -249,6 +252,7 @@ def generalised_design(
         family_names=own.names(labels, df),
         notes=tuple(notes),
         merged=merged,
+        merged_words=tuple(said),
         falling=falling,
     )
 

@@ -23,7 +23,13 @@ from longsurv.estimands.changes import Change
 from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
-from longsurv.study.scored import lowest_reaching, merged_categories, quantities, reaches
+from longsurv.study.scored import (
+    lowest_reaching,
+    merged_categories,
+    merged_words,
+    quantities,
+    reaches,
+)
 
 if TYPE_CHECKING:
     from longsurv.analyses.markers.marker import PanelMarker
@@ -103,12 +109,15 @@ class ScoreResult:
     means : mapping of (str, str, str) to (DataFrame, DataFrame)
         Model, engine and quantity ("share" or "mean") to the means by group and phase, and to the
         differences in change (`ResponseMeans.tidy` and `.contrast`, over all patients).
+    merged : tuple of str
+        Which categories the ordinal model has as one, in sentences; empty if none.
     """
 
     marker: Marker
     cutoff: float
     models: Mapping[str, ModelResult]
     means: Mapping[tuple[str, str, str], tuple[pd.DataFrame, pd.DataFrame]]
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,7 +294,8 @@ def fit_scores(bench: Bench) -> ScorePart:
             for engine in model.answers
             for quantity in quantities(model, kind, share, marker.positive)
         }
-        found.append(ScoreResult(marker, marker.positive, models, means))
+        said = merged_words(models["ordinal"])
+        found.append(ScoreResult(marker, marker.positive, models, means, said))
     return ScorePart(tuple(found))
 
 

@@ -46,6 +46,17 @@ def merged_categories(model: ModelResult) -> Merged:
     return next((d.merged for d in designs if isinstance(d, GeneralisedDesign)), NOTHING)
 
 
+def merged_words(model: ModelResult) -> tuple[str, ...]:
+    """Which they are, in sentences.
+
+    Parameters
+    ----------
+    model : ModelResult
+    """
+    designs = (answer.design for answer in model.answers.values())
+    return next((d.merged_words for d in designs if isinstance(d, GeneralisedDesign)), ())
+
+
 def quantities(
     model: ModelResult, kind: str, share: tuple[str, ...], cutoff: float
 ) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.design.generalised import GeneralisedDesign
 from longsurv.figures.scores import score_shares
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.sections.common import ENGINE_NAMES, Picture
@@ -73,8 +72,7 @@ def summary(results: StudyResults, score: ScoreResult, table: pd.DataFrame) -> l
     mean score.
     """
     found: list[str] = []
-    merged = _merged(score)
-    second = "share" if merged else "mean"
+    second = "share" if score.merged else "mean"
     for change in results.study.contrasts:
         found.append(_shares(score, table, change))
         for model, quantity in (("binary", "share"), ("ordinal", second)):
@@ -91,20 +89,13 @@ def summary(results: StudyResults, score: ScoreResult, table: pd.DataFrame) -> l
                     str(change.reference), answers["ml"], answers["bayes"],
                 )
             )  # fmt: skip
-    found.extend(merged)
+    found.extend(score.merged)
     for model, result in score.models.items():
         for engine, answer in result.answers.items():
             verdict = answer.diagnose()
             if not verdict.ok:
                 found.append(f"{MODELS[model].capitalize()}, {ENGINE_NAMES[engine]}: {verdict}")
     return [text for text in found if text]
-
-
-def _merged(score: ScoreResult) -> tuple[str, ...]:
-    """Which categories of the ordinal model are one, if it was asked for."""
-    designs = (answer.design for answer in score.models["ordinal"].answers.values())
-    notes = (d.notes for d in designs if isinstance(d, GeneralisedDesign) and d.merged)
-    return tuple(note for note in next(notes, ()) if note.startswith("Merged"))
 
 
 def _shares(score: ScoreResult, table: pd.DataFrame, change: Change) -> str:
