@@ -36,6 +36,7 @@ from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
+from longsurv.design.merging import Merge
 from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns
 from longsurv.design.statement import of_table
@@ -102,6 +103,11 @@ class GLMM:
         For rows that say "interval": the column of their upper limits, in the unit of the
         response's column; whatever the formula does to that is done to them. An infinite one is
         that of a value above the lower limit.
+    merge : int, or sequence of sequences, optional
+        Categories of an ordinal response to take as one: neighbours by name, as ``[[3, 4]]``, or a
+        least number of rows: the rarest category goes to its neighbour with fewer rows (the lower
+        of equals) until each has so many. Coefficients mean the same; a threshold is gone. The
+        result says what was merged. Without it every category that occurs has its own.
 
     Raises
     ------
@@ -119,10 +125,11 @@ class GLMM:
     df: float | None = None
     functions: Functions | None = None
     upper: str | None = None
+    merge: Merge | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", owned(self.data, self.formula, self.censored, self.upper))
-        check_options(self.family, self.censored, self.df, self.nodes, self.upper)
+        check_options(self.family, self.censored, self.df, self.nodes, self.upper, self.merge)
 
     def __repr__(self) -> str:
         return of_table(self)
@@ -131,8 +138,9 @@ class GLMM:
     def design(self) -> GeneralisedDesign:
         """The arrays of the model."""
         return generalised_design(
-            self.formula, self.data, self.family, self.censored, self.df, self.functions, self.upper
-        )
+            self.formula, self.data, self.family, self.censored, self.df, self.functions,
+            self.upper, self.merge,
+        )  # fmt: skip
 
     @property
     def quadrature_nodes(self) -> int:
@@ -305,14 +313,15 @@ class GLMM:
         return GeneralisedPosterior.from_draws(self, data, stack, draws, nodes)
 
     def with_data(self, data: pd.DataFrame) -> GLMM:
-        """The same specification of other rows.
+        """The same specification of other rows, the categories of which are merged as those here.
 
         Parameters
         ----------
         data : DataFrame
             One row a measurement.
         """
-        return replace(self, data=data)
+        merge = self.merge if self.merge is None else self.design.merged
+        return replace(self, data=data, merge=merge)
 
     def with_design(self, design: GeneralisedDesign) -> GLMM:
         """The same specification with another design in place of that of its data.

@@ -49,6 +49,7 @@ ROOMS = (
 
 
 OTHERS = {
+    "ArithmeticMeans": "longsurv.results.arithmetic",
     "LinearPosterior": "longsurv.results.linear",
     "Means": "longsurv.results.means",
     "StudyResults": "longsurv.study",

@@ -313,6 +313,8 @@ ANALYSES = (
     Analysis("Mortality, subgroups", _group_case, _subgroups, ("analyses.Mortality",)),
     Analysis("Imputation", lambda: families_imputed.imputed_case(1),
              families_imputed.imputed_means, ("Imputation",)),
+    Analysis("Imputation, censored", lambda: families_imputed.limited_case(1),
+             families_imputed.imputed_means, ("Imputation",)),
     Analysis("TargetTrial", lambda: families_trials.trial_case(1),
              lambda case: families_trials.trial_of(case).estimate(resamples=20).table,
              ("analyses.TargetTrial",)),

@@ -8,6 +8,7 @@ from invariance.case import Answer, Case, Family, Output
 from invariance.families_mixed import PATIENT, SHORT, mixed_case, mixed_spec
 
 import longsurv as ls
+from longsurv.models import GLMM
 
 
 def imputed_case(seed: int) -> Case:
@@ -20,12 +21,22 @@ def imputed_case(seed: int) -> Case:
     return Case({"rows": rows}, case.columns, case.formulas)
 
 
+def limited_case(seed: int) -> Case:
+    """The same with an eighth of the values below a limit of detection."""
+    case = imputed_case(seed)
+    rows, y = case["rows"].copy(), case["rows"]["crp"]
+    rows["limit"] = np.where(y < 1.5, "left", "none")
+    rows["crp"] = y.clip(lower=1.5)
+    return Case({"rows": rows}, case.columns | {"limit": "limit"}, case.formulas)
+
+
 def imputed_means(case: Case) -> pd.DataFrame:
     """Means of the completed last visit by group."""
     names = case.columns
-    imputation = ls.Imputation(
-        mixed_spec(case), n=2, visit=names["visit"], treatment=names["arm"]
-    )  # fmt: skip
+    spec = mixed_spec(case)
+    if "limit" in names:
+        spec = GLMM(spec.formula, case["rows"], "censored", censored=names["limit"], nodes=15)
+    imputation = ls.Imputation(spec, n=2, visit=names["visit"], treatment=names["arm"])
     done = imputation.expected()
     last = done[done[names["visit"]] == done[names["visit"]].max()]
     return (
@@ -50,4 +61,7 @@ def _difference(case: Case, table: pd.DataFrame) -> Output:
     return Output(gap, 1, swaps="difference", atol=2e-5)
 
 
-IMPUTED = (Family("Imputation", imputed_case, imputed_answer, ("Imputation",)),)
+IMPUTED = (
+    Family("Imputation", imputed_case, imputed_answer, ("Imputation",)),
+    Family("Imputation, censored", limited_case, imputed_answer, ("Imputation",)),
+)

@@ -107,6 +107,13 @@ def averages(case: Case, fit: Any) -> Answer:
             out[f"{label}: {column}"] = replace(
                 like, value=value, time=unit, origin=origin, atol=near
             )
+    if fit.design.residual is None:
+        # What an arithmetic mean adds to that of the logarithm, whatever the response's origin.
+        held = {time: [case["points"][time][2]]}
+        found = fit.response_means(time, held, logarithm="log", **shares).logs.spread
+        se = float(np.linalg.norm(found.slopes))
+        for what, value in (("value", float(found.variance[0])), ("std_error", se)):
+            out[f"variance: {what}"] = Output(value, 2, rtol=2e-4)
     return out
 
 

@@ -83,6 +83,7 @@ EXPECTED = {
     "Mortality":                  "R R . R | . . . . | .  | U U U U  | . . .",
     "Mortality, subgroups":       "R R . R | . . . . | .  | R U A R  | . . .",
     "Imputation":                 "R R R A | R A A A | R  | . . . .  | . . .",
+    "Imputation, censored":       "R R R A | R A A A | R  | . . . .  | R R .",
     "TargetTrial":                "R R . R | . . . . | .  | U A A R  | . . .",
 }  # fmt: skip
 

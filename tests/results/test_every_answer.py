@@ -45,6 +45,7 @@ INPUTS = {
     "Change", "Counts", "FollowUp", "Extent", "Histories", "Unseen",  # what estimands are asked of
     "HistoricalPrior",  # a prior
     "Conditional", "ImputedRows", "RowArrays", "Strategy",  # what an imputation is made of
+    "LimitedConditional", "LimitedRows",  # the same where values lie beyond a limit
     "Comparison",  # which two arms a question is about
     "ComparedRows", "Regression",  # the rows two models share, and the line through them
     "Composite",  # a marker and death as one outcome

@@ -64,12 +64,12 @@ def test_ratios_of_geometric_means(table, log, base):
     plain = LMM("y ~ Sex + (1 | Subject)", data).fit()
     found = times_logs(plain, base, exponentiate=log)
     np.testing.assert_allclose(found[LIMITS], of.tidy(0.9, exponentiate=True)[LIMITS], rtol=1e-9)
-    with pytest.raises(LongsurvError, match="say ratio='log'"):
+    with pytest.raises(LongsurvError, match="name it: 'log'"):
         plain.tidy(exponentiate=True)
 
 
 def test_what_is_no_logarithm_is_refused(fits, event, table):
-    with pytest.raises(LongsurvError, match="need a response on a log scale"):
+    with pytest.raises(LongsurvError, match="needs a response on a log scale"):
         fits("sleepstudy").tidy(exponentiate=True)
     with pytest.raises(LongsurvError, match="exponentiate= is for coefficients"):
         fits("pbc").tidy(component="all", exponentiate=True)

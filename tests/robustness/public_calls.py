@@ -461,6 +461,9 @@ def objects() -> dict[str, Callable[[], Any]]:
     return found | {
         "Means": lambda: fit("LMM").means(["arm"], at={"arm": [0, 1]}),
         "ResponseMeans": lambda: fit("GLMM").response_means(["t"], at={"t": [0, 1]}),
+        "ArithmeticMeans": lambda: fit("LMM").response_means(
+            ["arm"], at={"arm": [0, 1]}, logarithm="log"
+        ),
         "Bootstrap": lambda: fit("LMM").bootstrap(replicates=3),
         "PanelResults": lambda: specs()["Panel"].run(draws=20, tune=20, chains=2),
         "ShrunkenEffects": lambda: shrunken(),

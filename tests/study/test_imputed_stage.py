@@ -13,7 +13,7 @@ from longsurv.cohort.aims import Aims
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.report.sections.imputed import build
 from longsurv.study import STAGES, Study, StudyResults
-from longsurv.study.imputed_stage import AT_RANDOM, BEYOND, IMPUTED, STEPS, with_holes
+from longsurv.study.imputed_stage import AT_RANDOM, IMPUTED, STEPS, with_holes
 from longsurv.tables.display import EMPTY
 
 N = 40
@@ -144,10 +144,37 @@ def test_a_randomised_study_of_several_sites_has_the_reference_too() -> None:
     ]  # fmt: skip
 
 
-def test_values_beyond_a_limit_are_not_imputed() -> None:
-    ran = run(cohort(limit=8.0))
-    assert set(ran.parts[IMPUTED].table["reason"]) == {BEYOND} and not ran.missing
-    assert "were not imputed: some of its values lie beyond a limit" in build(ran)["text"][1]
+@pytest.mark.parametrize("site", [None, "ward"])
+def test_values_beyond_a_limit_are_drawn_within_it(site: str | None) -> None:
+    """The answer at random is that of the censored model, which the others move away from."""
+    of = cohort(limit=11.0, early=False, site=site)
+    ran = run(of)
+    table = ran.parts[IMPUTED].table
+    limited = int((of.marker_data("crp")["censored"] == "left").sum())
+    assert limited > 5
+    assert (table["limited"] == limited).all() and (table["reason"] == "").all()
+    assert not ran.missing
+    text = build(ran)["text"]
+    assert text[1] == (
+        f"With them {limited} values known by a limit only are drawn within it, from the same"
+        " model."
+    )
+    random = table[table["steps"] == 0.0].iloc[0]
+    changes = ran.changes
+    main = changes[(changes["marker"] == "crp") & (changes["engine"] == "ml")].iloc[0]
+    width = np.log(main["conf_high"] / main["conf_low"])
+    assert abs(np.log(random["estimate"] / main["estimate"])) < 0.15 * width
+    assert np.log(random["conf_high"] / random["conf_low"]) == pytest.approx(width, rel=0.25)
+
+
+def test_values_taken_at_their_limit_are_not_drawn() -> None:
+    of = cohort(limit=11.0, early=False)
+    models = ModelSettings("phase * arm + (1 | id)", "arm", beyond_limit="at the limit")
+    study = Study(of, models, SamplingSettings(draws=100, chains=2, seed=3))
+    ran = study.run(progress=False, stages=ONLY)
+    table = ran.parts[IMPUTED].table
+    assert (table["limited"] == 0).all() and (table["reason"] == "").all()
+    assert not any("known by a limit" in one for one in build(ran)["text"])
 
 
 def test_nothing_where_nothing_is_missing(ran: StudyResults) -> None:

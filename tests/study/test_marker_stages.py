@@ -14,6 +14,7 @@ from longsurv.analyses.markers.responses import CENSORED
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError
+from longsurv.report.sections.scores import build
 from longsurv.report.terminal import checked
 from longsurv.study import STAGES, Study, StudyResults
 from longsurv.study.formulas import formula_problems
@@ -248,3 +249,32 @@ def test_a_value_below_its_limit_does_not_reach_a_cut_off_there(study: Study) ->
 def test_a_limit_with_the_cut_off_beyond_it_is_refused(study: Study, text: str) -> None:
     with pytest.raises(DataError, match="known by a limit only, with the cut-off of dic, 4"):
         limited(study, {0: text})
+
+
+def test_rare_categories_of_a_score_are_merged_on_request_only(study: Study, results) -> None:
+    (score,) = results.parts["scores"].scores
+    assert score.models["ordinal"].fit.design.merged.groups == ()
+    counts = score.models["ordinal"].data["value"].value_counts()
+    least = int(counts.min()) + 1
+    asked = replace(study, models=replace(study.models, least_category=least))
+    found = asked.run(progress=False, stages=ASKED)
+    (merged,) = found.parts["scores"].scores
+    for answer in merged.models["ordinal"].answers.values():
+        assert answer.design.merged
+        assert any("Merged as asked: value = " in flag for flag in answer.flags)
+    design = merged.models["ordinal"].fit.design
+    rows = np.bincount(design.y.astype(int))
+    assert rows.min() >= least
+    assert len(design.levels) < len(counts)
+    kinds = {(kind, quantity) for kind, _, quantity in merged.means}
+    assert kinds == {("binary", "share"), ("ordinal", "share")}
+    text = " ".join(build(found)["scores"][0]["more"])
+    assert "Merged as asked" in text
+    assert "(ordinal model)" in text
+    assert "mean score" not in text
+    # A cut-off between two categories that are one leaves no share by that model.
+    across = replace(asked, models=replace(study.models, least_category=17))
+    (lost,) = across.run(progress=False, stages=ASKED).parts["scores"].scores
+    ordinal = lost.models["ordinal"]
+    assert ordinal.fit.design.merged.of("4")[0] != "4"
+    assert {kind for kind, _, _ in lost.means} == {"binary"}

@@ -42,6 +42,12 @@ ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
             " beyond the limit, or as if the limit had been measured. The other stands beside it.",
             default='"censored"',
         ),
+        "least_category": Key(
+            COUNT,
+            "Of scores with a cut-off: a category with fewer measurements is merged with its rarer"
+            " neighbour in the ordinal model. The report says which, and has no mean score then.",
+            default="none is merged",
+        ),
         "mortality": Key(TEXT, "Of the hazard of the event.", default="the treatment"),
         "compare_arms": Key(
             one_of("reference", "pairwise"),

@@ -49,6 +49,9 @@ class ModelSettings:
         Which question about markers that deaths cut short the report answers first.
     beyond_limit : {"censored", "at the limit"}
         What a value beyond a limit of detection counts as in the markers' models.
+    least_category : int
+        Rows below which a category of a score is merged with a neighbour in its ordinal model; 0
+        merges none.
     compare_arms : {"reference", "pairwise"}
         Of several treatment groups, which are compared in the event.
     """
@@ -60,6 +63,7 @@ class ModelSettings:
     residual_by: str = ""
     death_in_markers: str = "while alive"
     beyond_limit: BeyondLimit = "censored"
+    least_category: int = 0
     compare_arms: Literal["reference", "pairwise"] = "reference"
 
 

@@ -13,6 +13,7 @@ from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
 from longsurv.design.groupings import Grouping, RandomDesign, crossing
 from longsurv.design.limits import beyond_alike, limits_of, notes_of
+from longsurv.design.merging import NOTHING, Merge, Merged, check_merge
 from longsurv.design.mixed import NEST, MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.offset import offset_of_new
@@ -40,6 +41,10 @@ class GeneralisedDesign(MixedDesign):
         Thresholds ("1|2", ...); or sigma and, if it is estimated, nu; or theta or phi of counts.
     notes : tuple of str
         What a reader should know about the response, in sentences.
+    merged : Merged
+        Which categories of an ordinal response are one.
+    merged_words : tuple of str
+        That in sentences, which are among the notes.
     falling : bool
         Whether the response has limits and falls where its column rises, as ``-y`` does: what is
         below a limit of the column is above one here.
@@ -50,6 +55,8 @@ class GeneralisedDesign(MixedDesign):
     levels: tuple[str, ...]
     family_names: tuple[str, ...]
     notes: tuple[str, ...]
+    merged: Merged = NOTHING
+    merged_words: tuple[str, ...] = ()
     falling: bool = False
 
     @property
@@ -180,6 +187,7 @@ def check_options(
     df: float | None,
     nodes: int | None,
     upper: str | None = None,
+    merge: Merge | None = None,
 ) -> None:
     """Refuse a family that does not exist, and options that are not the family's."""
     choice("family", family, FAMILIES)
@@ -193,6 +201,9 @@ def check_options(
         )
     if df is not None and not (own.takes_df and df > 0):
         raise LongsurvError(f"df={df!r}: positive degrees of freedom, for family 'student' only")
+    check_merge(merge)
+    if merge is not None and not own.thresholds:
+        raise LongsurvError(f"merge={merge!r} is of categories, of family 'ordinal'")
     if nodes is not None and (not isinstance(nodes, int) or nodes < 1):
         raise LongsurvError(f"nodes is a whole number of at least 1, not {nodes!r}")
 
@@ -205,6 +216,7 @@ def generalised_design(
     df: float | None = None,
     functions: Functions | None = None,
     upper: str | None = None,
+    merge: Merge | None = None,
 ) -> GeneralisedDesign:
     """Build the design of ``y ~ fixed + (effects | group)`` for a family.
 
@@ -224,10 +236,14 @@ def generalised_design(
     check_groupings(base)
     y, extent = base.y, np.zeros(len(base.y))
     notes: list[str] = []
+    merged, said = NOTHING, list[str]()
     falling = False
     check_values(own, y, name, data.index[base.rows])
     if own.thresholds:
         y, labels, notes = _observed_levels(name, y, labels)
+        if merge is not None:
+            y, labels, merged, said = _merged(name, y, labels, merge)
+            notes += said
         base = _without_intercept(base, formula)
     if own.takes_censored:
         known = limits_of(data, name, base, censored, upper, functions)
@@ -240,6 +256,8 @@ def generalised_design(
         levels=labels,
         family_names=own.names(labels, df),
         notes=tuple(notes),
+        merged=merged,
+        merged_words=tuple(said),
         falling=falling,
     )
 
@@ -339,6 +357,20 @@ def _observed_levels(
     notes = [f"No row has {name} = {', '.join(missing)}; no threshold is estimated there."]
     kept = tuple(labels[int(k)] for k in seen)
     return codes.astype(float), kept, notes if missing else []
+
+
+def _merged(
+    name: str, y: np.ndarray, labels: tuple[str, ...], merge: Merge
+) -> tuple[np.ndarray, tuple[str, ...], Merged, list[str]]:
+    """Codes and labels of merged categories, which they are, and that in words."""
+    counts = np.bincount(y.astype(int), minlength=len(labels)).tolist()
+    merged = Merged.asked(merge, labels, counts)
+    codes, kept = merged.codes(labels)
+    if len(kept) < 2:
+        raise DataError(
+            f"merge={merge!r} leaves one category of {name!r}, {kept[0]!r}, and nothing to model"
+        )
+    return codes[y.astype(int)].astype(float), kept, merged, merged.words(name, labels, counts)
 
 
 def _without_intercept(base: MixedDesign, formula: str) -> MixedDesign:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from longsurv import numbers
 from longsurv.report.sentences import Answer
-from longsurv.words import plural
+from longsurv.words import plural, verb
 
 
 def not_imputed(reason: str, label: str = "") -> str:
@@ -38,6 +38,19 @@ def lacking(label: str, count: int, wanted: int, where: str, most: bool) -> str:
     """
     why = ", the most of any marker" if most else ""
     return f"{label} lacks {count:,} of {plural(wanted, 'value')}{why}: {where}."
+
+
+def within_limits(count: int) -> str:
+    """That values beyond a limit are drawn too.
+
+    Parameters
+    ----------
+    count : int
+    """
+    return (
+        f"With them {plural(count, 'value')} known by a limit only {verb(count, 'is', 'are')} drawn"
+        " within it, from the same model."
+    )
 
 
 def moved(level: str, start: str, end: str, answers: Mapping[float, Answer], tip: float) -> str:

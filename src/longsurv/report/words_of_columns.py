@@ -67,6 +67,7 @@ WORDS = {
     "level": "the group compared with the reference",
     "levels": "levels compared",
     "limit": "what is wanted of the check",
+    "limited": "values known by a limit only, which are drawn within it",
     "marker": "name of the marker in the study file",
     "markers": "number of markers",
     "mcse": "Monte Carlo standard error of the estimate, of a posterior",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
+    from longsurv.results.arithmetic import ArithmeticMeans, LogMeans, Patients
     from longsurv.results.averaged import MeansAnswer
+    from longsurv.results.log_scale import Logarithm
     from longsurv.results.means import Means
     from longsurv.results.reference_grid import Weights
 
@@ -89,3 +93,56 @@ class AveragingMethods:
         from longsurv.results.means import slopes
 
         return slopes(cast("MeansAnswer", self), variable, by, at, weights)
+
+
+class LoggedMethods(AveragingMethods):
+    """Of linear models, whose response may be a logarithm."""
+
+    @abstractmethod
+    def _log_means(self, of: Means, base: float, patients: Patients) -> LogMeans:
+        """Natural logarithms of the arithmetic means, base being that of the response's base."""
+
+    def response_means(
+        self,
+        specs: str | Sequence[str],
+        at: Mapping[str, object] | None = None,
+        *,
+        patients: Patients = "population",
+        logarithm: Logarithm | Literal[True] = True,
+        weights: Weights = "equal",
+    ) -> ArithmeticMeans:
+        """Arithmetic marginal means of a response that the model takes the logarithm of.
+
+        What other programs call a back-transformation with bias adjustment: the mean of the values
+        themselves, where ``means(...).tidy(ratio=True)`` gives their geometric mean, or median. It
+        is exp(m + v / 2), of the mean m of the logarithm and its variance v; it rests on values
+        that are log-normal.
+
+        Parameters
+        ----------
+        specs, at, weights
+            As for `means`. Factors not named are averaged over on the scale of the logarithm.
+        patients : {"population", "typical"}
+            With v the variance of a value of any patient (random effects and residual, that of the
+            group, visit or row of weight 1 it belongs to), or of the values of a patient whose
+            random effects are zero (residual alone).
+        logarithm : True or {"log", "log2", "log10"}
+            Which one to undo: True reads it off the formula; name it if the column holds values
+            already transformed, as `Cohort.marker_data` gives those of a marker with ``log``.
+
+        Returns
+        -------
+        ArithmeticMeans
+            With `table` and `contrast`.
+
+        Raises
+        ------
+        LongsurvError
+            For a response that is no logarithm, or residuals that spread by a variable which the
+            fixed effects do not have.
+        """
+        from longsurv.results.arithmetic import arithmetic_means
+
+        found = self.means(specs, at, weights=weights)
+        logs = partial(self._log_means, patients=patients)
+        return arithmetic_means(cast("MeansAnswer", self), found, logs, patients, logarithm)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.names import apart
-from longsurv.results.reference import Reference, estimable, t_quantile
+from longsurv.results.reference import Reference, degrees, estimable, t_quantile
 
 SMALLEST_VARIANCE = 1e-200
 HALVINGS = 60
@@ -46,7 +46,7 @@ def wald_columns(
     freedom of the reference; NaN for those that the data do not determine."""
     rows, back = np.unique(X, axis=0, return_inverse=True)
     known = estimable(reference, rows)
-    df = np.array([reference.df(r) if k else np.nan for r, k in zip(rows, known, strict=True)])
+    df = degrees(reference, rows)
     # A combination of no coefficients has no uncertainty, and no degrees of freedom.
     df = np.where(known & ~rows.any(axis=1), np.inf, df)
     nothing = np.where(known, 0.0, np.nan)[back.ravel()]

@@ -22,6 +22,7 @@ from longsurv.results.reference import (
     Reference,
     chi2_p_value,
     combination_variances,
+    degrees,
     estimable,
     t_p_value,
     t_quantile,
@@ -34,6 +35,21 @@ if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
 
 TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
+
+
+def t_rows(
+    labels: list[str], estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, level: float
+) -> pd.DataFrame:
+    """Rows in the grammar of `Estimate.tidy`, with Student's t, normal where df is infinite."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(std_error > 0, estimate / std_error, np.nan)
+    width = np.array([t_quantile(level, d) for d in df]) * std_error
+    columns = [
+        labels, estimate, std_error, statistic, df,
+        [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)],
+        estimate - width, estimate + width,
+    ]  # fmt: skip
+    return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -326,10 +342,7 @@ class Estimate(Plotted, Result):
         std_error = np.where(known, np.sqrt(variance), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.where(std_error > 0, estimate / std_error, np.nan)
-        df = np.array(
-            [self.reference.df(row) if k else np.nan for row, k in zip(L, known, strict=True)],
-            dtype=float,
-        )
+        df = degrees(self.reference, L)
         width = np.array([t_quantile(level, d) for d in df]) * std_error
         p = [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)]
         columns = [

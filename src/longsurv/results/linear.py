@@ -16,9 +16,12 @@ from longsurv.inference import Draws, Optimum
 from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
 from longsurv.results import plots
+from longsurv.results.arithmetic import DrawnLogs, FittedLogs, Patients, Spread
+from longsurv.results.averaging import LoggedMethods
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.criticism import StraightLines, WithResiduals
 from longsurv.results.estimate import TIDY, Estimate
+from longsurv.results.means import Means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import NormalReference
 from longsurv.tables.notebook import Readable
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LinearEstimate(WithResiduals, StraightLines, Estimate):
+class LinearEstimate(LoggedMethods, WithResiduals, StraightLines, Estimate):
     """A linear model fitted by least squares (see `Estimate`).
 
     Attributes
@@ -88,6 +91,12 @@ class LinearEstimate(WithResiduals, StraightLines, Estimate):
     def own_covariances(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each grouping of random effects, of which there are none."""
         return []
+
+    def _log_means(self, of: Means, base: float, patients: Patients) -> FittedLogs:
+        k, v = len(of.L), self.sigma**2
+        slope = v * np.sqrt(2.0 / self.reference.df(np.empty(0)))
+        spread = Spread(np.full(k, v), np.full((k, 1), slope))
+        return FittedLogs(of.L, self.coefficients, self.reference, spread, base)
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The residual SD, with its exact interval from the chi-squared distribution.
@@ -161,7 +170,7 @@ def _squares(design: MixedDesign, beta: np.ndarray) -> float:
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class LinearPosterior(Readable):
+class LinearPosterior(LoggedMethods, Readable):
     """Independent draws from the posterior of a linear model.
 
     Attributes
@@ -220,6 +229,10 @@ class LinearPosterior(Readable):
             Its label (`get_label`) says in a sentence what it shows.
         """
         return plots.rows(list(self.samples), self.tidy(level), "Coefficient", level, ax)
+
+    def _log_means(self, of: Means, base: float, patients: Patients) -> DrawnLogs:
+        mean = self.draws.theta[..., :-1] @ of.L.T
+        return DrawnLogs(base * (mean + 0.5 * base * self.samples["sigma"][..., None] ** 2))
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients (see `Estimate.contrast`).

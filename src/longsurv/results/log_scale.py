@@ -40,24 +40,36 @@ def log_base(design: OnAScale, ratio: bool | str = True) -> float:
     Raises
     ------
     LongsurvError
-        If the coefficients are not on a log scale, or the logarithm is another word.
+        If the coefficients are not on a log scale, or the logarithm is another word, or another
+        one than the formula takes.
     """
     if isinstance(design, SurvivalDesign | HazardDesign):
         return 1.0  # logarithms of hazard ratios
+    if isinstance(ratio, str) and ratio not in LOG_BASES:
+        raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
+    taken, what = _known(design)
     if isinstance(ratio, str):
-        if ratio not in LOG_BASES:
-            raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
+        if taken not in (None, ratio):
+            raise LongsurvError(
+                f"{what} are logarithms to the base of {taken}, and {ratio} would make other"
+                " numbers of them; True undoes the logarithm that it is"
+            )
         return float(np.log(LOG_BASES[ratio]))
+    if taken is None:
+        raise LongsurvError(
+            "this needs a response on a log scale, the logarithm of a column, and the formula's is "
+            f"{design.formula.response!r}; if that holds logarithms already, name it: 'log' "
+            "(or 'log2', 'log10') in place of True"
+        )
+    return float(np.log(LOG_BASES[taken]))
+
+
+def _known(design: OnAScale) -> tuple[str | None, str]:
+    """The logarithm that a model takes by its link or its formula, and what are logarithms."""
     if any(getattr(design, f"family_is_{link}", False) for link in ("logit", "log")):
-        return 1.0
-    response = design.formula.response
-    logarithm = logarithm_of(response)
-    if logarithm is not None:
-        return float(np.log(LOG_BASES[logarithm[0]]))
-    raise LongsurvError(
-        "ratios need a response on a log scale, the logarithm of a column, and the formula's is "
-        f"{response!r}; if that holds logarithms already, say ratio='log' (or 'log2', 'log10')"
-    )
+        return "log", "coefficients of this family"
+    found = logarithm_of(design.formula.response)
+    return (None, "") if found is None else (found[0], f"values of {design.formula.response!r}")
 
 
 def coefficient_base(design: object, component: str, exponentiate: bool | Logarithm) -> float:

@@ -221,6 +221,14 @@ def estimable(reference: Reference, L: np.ndarray) -> np.ndarray:
     return reference.flat.estimable(L)
 
 
+def degrees(reference: Reference, L: np.ndarray) -> np.ndarray:
+    """Degrees of freedom of combinations, rows of L with shape (m, p), shape (m,); NaN for those
+    that the data do not determine."""
+    known = estimable(reference, L)
+    df = [reference.df(row) if k else np.nan for row, k in zip(L, known, strict=True)]
+    return np.array(df, dtype=float)
+
+
 def root_of(inner: np.ndarray, to: np.ndarray) -> np.ndarray:
     """A root of to @ inner @ to.T, from a covariance matrix (k, k) and a map (p, k)."""
     values, vectors = np.linalg.eigh(inner)

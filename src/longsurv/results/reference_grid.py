@@ -167,6 +167,36 @@ def slope_grid(
     return ReferenceGrid(levels, _grid(levels, data), L, lost, low.rows, low.weights)
 
 
+def with_random(
+    rows: pd.DataFrame, parts: Sequence[FixedDesign], data: pd.DataFrame
+) -> pd.DataFrame:
+    """The rows of a grid with what random effects depend on besides, which stands at its mean.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of the grid of the fixed effects.
+    parts : sequence of FixedDesign
+        Columns of the random effects.
+    data : DataFrame
+        The rows used.
+
+    Raises
+    ------
+    LongsurvError
+        For a factor that the fixed effects do not have.
+    """
+    found = rows.copy()
+    needed = {name for part in parts for name in part.recipe.required_variables}
+    for name in [name for name in data.columns if name in needed and name not in rows]:
+        if not pd.api.types.is_numeric_dtype(data[name]):
+            raise LongsurvError(
+                f"the random effects depend on {name!r}, which the fixed effects do not have"
+            )
+        found[name] = float(data[name].mean())
+    return found
+
+
 def _numbers(name: str, values: list[Hashable]) -> list[float]:
     try:
         found = [float(value) for value in values]  # type: ignore[arg-type]

@@ -170,6 +170,8 @@ def _labels(fit: Simulated) -> pd.Index | None:
     design = fit.design
     if not isinstance(design, GeneralisedDesign) or not design.levels:
         return None
+    if design.merged:
+        return pd.Index(design.levels, dtype=object)
     column = fit.spec.data[design.response_column]
     # By the data's own numbers: those of the design may be of responses put in their place.
     codes = CODED["ordered"](column)[0][design.rows]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longsurv.design import MixedDesign
     from longsurv.design.generalised import GeneralisedDesign
     from longsurv.inference.specification import TableSpecification
+    from longsurv.results.arithmetic import ArithmeticMeans
     from longsurv.results.generalised.means import ResponseMeans
     from longsurv.results.means import Means
 
@@ -55,7 +56,7 @@ class WithProbabilities(WithMeans, Protocol):
 
     def response_means(
         self, specs: str | Sequence[str], at: Mapping[str, object] | None = None
-    ) -> ResponseMeans:
+    ) -> ResponseMeans | ArithmeticMeans:
         """Means of the response itself: probabilities, or mean scores."""
 
 

@@ -42,9 +42,8 @@ but linear in them."""
 COLUMNS = [
     "marker", "label", "unit", "scale", "level", "reference", "start", "end", "assumption", "steps",
     "moved", "estimate", "conf_low", "conf_high", "p_value", "fmi", "lacking", "wanted", "where",
-    "tip", "reason",
+    "limited", "tip", "reason",
 ]  # fmt: skip
-BEYOND = "some of its values lie beyond a limit, and those are not imputed yet"
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,9 @@ class ImputedPart:
         `COLUMNS`: a row a marker, comparison and assumption; `assumption` is a method of
         `Imputation`, and `steps` says by how many standard deviations at baseline the values of
         `level` are moved, `moved` by how much, a factor on the scale "ratio". `where` says of which
-        groups and phases values are missing. `tip` is where, in these standard deviations and next
-        to none, the interval changes between clear of no effect and not; NaN if it does not.
+        groups and phases values are missing, `limited` how many others are known by a limit only
+        and drawn within it. `tip` is where, in these standard deviations and next to none, the
+        interval changes between clear of no effect and not; NaN if it does not.
     reason : str
         Why the question does not arise; empty if it does.
     """
@@ -119,7 +119,7 @@ def with_holes(study: Plan, name: str) -> pd.DataFrame:
     died = _died(cohort)
     rows = [
         one[[(p, phase) not in seen and (p, phase) not in died for p in one[patient]]].assign(
-            phase=phase, value=math.nan, y=math.nan, **{time: times[phase]}
+            phase=phase, value=math.nan, y=math.nan, censored="none", **{time: times[phase]}
         )
         for phase in times.index
     ]
@@ -149,17 +149,22 @@ def _of_marker(study: Plan, name: str, data: pd.DataFrame, change: Change) -> pd
         "scale": "ratio" if log else "difference", "level": str(change.level),
         "reference": str(change.reference), "start": str(change.start), "end": str(change.end),
         "lacking": int(lacking.sum()), "wanted": len(data),
-        "where": _where(data[lacking], change.treatment), "reason": "",
+        "where": _where(data[lacking], change.treatment), "limited": _limited(study, data),
+        "reason": "",
     }  # fmt: skip
     rows: list[dict[str, object]]
     try:
-        if (data["censored"].astype(str) != "none").any():
-            raise LongsurvError(BEYOND)
         found, tip = _answers(study, name, data, change, spread)
         rows = [{**_shown(row, log), "tip": tip} for row in found]
     except LongsurvError as error:
         rows = [{"assumption": AT_RANDOM, "reason": str(error)}]
     return pd.DataFrame([{**common, **row} for row in rows]).reindex(columns=COLUMNS)
+
+
+def _limited(study: Plan, data: pd.DataFrame) -> int:
+    """How many values are drawn within their limits: none where the study takes limits for them."""
+    beyond = (data["censored"].astype(str) != "none") & data["y"].notna()
+    return int(beyond.sum()) if study.models.beyond_limit == "censored" else 0
 
 
 def _where(rows: pd.DataFrame, treatment: str) -> str:
@@ -178,7 +183,7 @@ def _answers(
     cohort = study.cohort
     phases = list(data["phase"].cat.categories)
     imputation: Imputation = Imputation(
-        study.linear_model(data.assign(order=data["phase"].map(phases.index).astype(int))),
+        study.trajectory_model(data.assign(order=data["phase"].map(phases.index).astype(int))),
         n=COMPLETED,
         seed=model_seed(study.sampling.seed, f"{name}, imputed"),
         treatment=change.treatment, reference=change.reference, randomised=bool(cohort.randomised),

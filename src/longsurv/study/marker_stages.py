@@ -23,12 +23,18 @@ from longsurv.estimands.changes import Change
 from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
-from longsurv.study.scored import reaches
+from longsurv.study.scored import (
+    lowest_reaching,
+    merged_categories,
+    merged_words,
+    quantities,
+    reaches,
+)
 
 if TYPE_CHECKING:
     from longsurv.analyses.markers.marker import PanelMarker
     from longsurv.analyses.markers.panel import Panel
-    from longsurv.results.generalised.means import GeneralisedAnswer
+    from longsurv.results.generalised.answers import GeneralisedAnswer
     from longsurv.study.plan import Plan
 
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
@@ -103,12 +109,15 @@ class ScoreResult:
     means : mapping of (str, str, str) to (DataFrame, DataFrame)
         Model, engine and quantity ("share" or "mean") to the means by group and phase, and to the
         differences in change (`ResponseMeans.tidy` and `.contrast`, over all patients).
+    merged : tuple of str
+        Which categories the ordinal model has as one, in sentences; empty if none.
     """
 
     marker: Marker
     cutoff: float
     models: Mapping[str, ModelResult]
     means: Mapping[tuple[str, str, str], tuple[pd.DataFrame, pd.DataFrame]]
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -283,9 +292,10 @@ def fit_scores(bench: Bench) -> ScorePart:
             (kind, engine, quantity): _means(bench, model, kind, engine, quantity, marker.positive)
             for kind, model in models.items()
             for engine in model.answers
-            for quantity in (share if kind == "binary" else (*share, "mean"))
+            for quantity in quantities(model, kind, share, marker.positive)
         }
-        found.append(ScoreResult(marker, marker.positive, models, means))
+        said = merged_words(models["ordinal"])
+        found.append(ScoreResult(marker, marker.positive, models, means, said))
     return ScorePart(tuple(found))
 
 
@@ -309,7 +319,9 @@ def _score_models(
             reasons = {"ml": reason, "bayes": reason}
             yield kind, ModelResult(f"{name}, {kind}", formula, rows, reasons=reasons)
         else:
-            yield kind, bench.model(f"{name}, {kind}", formula, rows, partial(GLMM, family=family))
+            merge = study.models.least_category or None if kind == "ordinal" else None
+            model = partial(GLMM, family=family, merge=merge)
+            yield kind, bench.model(f"{name}, {kind}", formula, rows, model)
         bench.step(f"{label}, {kind}", share / 2)
 
 
@@ -348,14 +360,15 @@ def _means(
 
         at_least = None
         if kind == "ordinal" and quantity == "share":
-            at_least = float(min(v for v in model.data["value"].dropna() if v >= cutoff))
+            at_least = lowest_reaching(model.data, cutoff)
         means = response_means(
             cast("GeneralisedAnswer", result), [treatment, "phase"], at_least=at_least
         )
         differences = means.contrast("phase", treatment, kind="reference")
         return _plain(means.tidy()), _plain(differences)
 
-    inputs = [model.name, model.formula, model.data, bench.study.sampling, engine, cutoff]
+    merged = merged_categories(model).groups
+    inputs = [model.name, model.formula, model.data, bench.study.sampling, engine, cutoff, merged]
     return bench.keep(f"means of a score, {quantity}", inputs, compute)
 
 

@@ -12,7 +12,7 @@ from longsurv.results.posterior import Posterior
 from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
 from longsurv.study.comparisons import ByComparison
-from longsurv.study.imputed_stage import BEYOND, IMPUTED, ImputedPart
+from longsurv.study.imputed_stage import IMPUTED, ImputedPart
 from longsurv.study.joint_stage import JOINT, JointPart
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.model_result import ModelResult, Parts
@@ -111,9 +111,9 @@ def _worst(part: TruncatedPart | None) -> dict[str, str]:
 
 
 def _imputed(part: ImputedPart | None) -> dict[str, str]:
-    """Markers whose missing values should have been imputed; beyond a limit it is not asked."""
+    """Markers whose missing values should have been imputed."""
     table = ImputedPart().table if part is None else part.table
-    rows = table[~table["reason"].isin(["", BEYOND])]
+    rows = table[table["reason"] != ""]
     return {
         f"{row['label']}, missing values imputed": str(row["reason"])
         for row in rows.to_dict("records")

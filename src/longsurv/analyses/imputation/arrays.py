@@ -15,6 +15,7 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.design.residual import ResidualDesign
 from longsurv.errors import DataError
 from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
 from longsurv.words import plural
 
@@ -105,7 +106,7 @@ def row_arrays(model: LMM, rows: ImputedRows) -> RowArrays:
         If the rows that were seen do not determine the mean of one to impute.
     """
     design, frame = model.design, rows.frame
-    _check_means(design, frame, rows)
+    check_means(design, frame, rows)
     X = design.fixed.rebuild(frame)
     residual = None
     if design.residual is not None:
@@ -132,8 +133,20 @@ def row_arrays(model: LMM, rows: ImputedRows) -> RowArrays:
     )
 
 
-def _check_means(design: MixedDesign, frame: pd.DataFrame, rows: ImputedRows) -> None:
-    """Refuse rows to impute with a column that others determine only among those seen."""
+def check_means(design: MixedDesign, frame: pd.DataFrame, rows: ImputedRows) -> None:
+    """Refuse rows to impute with a column that others determine only among those seen.
+
+    Parameters
+    ----------
+    design : MixedDesign
+    frame : DataFrame
+        Of the rows.
+    rows : ImputedRows
+
+    Raises
+    ------
+    DataError
+    """
     fixed = design.fixed
     away = fixed.departures(rebuilt(fixed.recipe, frame), frame).any(axis=1)
     wrong = away[rows.asked]
@@ -146,7 +159,7 @@ def _check_means(design: MixedDesign, frame: pd.DataFrame, rows: ImputedRows) ->
 
 
 def under_reference(
-    model: LMM, rows: ImputedRows, treatment: str, reference: Hashable
+    model: LMM | GLMM, rows: ImputedRows, treatment: str, reference: Hashable
 ) -> tuple[np.ndarray, np.ndarray]:
     """X (k, p) with everybody in the reference group, and who is in another, shape (k,) of bool.
 

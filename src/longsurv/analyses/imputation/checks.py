@@ -9,6 +9,7 @@ import numpy as np
 from longsurv.analyses.imputation.rows import ImputedRows
 from longsurv.analyses.imputation.strategies import Method
 from longsurv.errors import DataError, EstimationError, LongsurvError
+from longsurv.results.generalised.estimate import GeneralisedEstimate
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.reference import estimable
 from longsurv.words import plural, verb
@@ -48,18 +49,20 @@ def check_reference(
             )
 
 
-def check_determined(fit: MixedEstimate, X: np.ndarray, reference: np.ndarray | None) -> None:
+def check_determined(
+    fit: MixedEstimate | GeneralisedEstimate, X: np.ndarray, reference: np.ndarray | None
+) -> None:
     """Refuse what would be drawn from priors alone.
 
     Parameters
     ----------
-    fit : MixedEstimate
+    fit : MixedEstimate or GeneralisedEstimate
     X : ndarray, shape (n, p)
         Fixed effects of the rows.
     reference : ndarray, shape (n, p), optional
         The same as if everybody were of the reference group.
     """
-    if lost := fit.variance.undetermined:
+    if lost := _lost(fit):
         raise EstimationError(
             f"the data do not determine {', '.join(lost)}, on which the imputed values depend;"
             " a simpler random part or residual structure is needed"
@@ -67,3 +70,16 @@ def check_determined(fit: MixedEstimate, X: np.ndarray, reference: np.ndarray | 
     needed = X if reference is None else np.vstack([X, reference])
     if not estimable(fit.reference, needed).all():
         raise EstimationError("the data do not determine the means of the values to impute")
+
+
+def _lost(fit: MixedEstimate | GeneralisedEstimate) -> tuple[str, ...]:
+    """Variances without an estimate; a correlation has none beside a variance of 0."""
+    variance = fit.variance
+    if variance.undetermined:
+        return variance.undetermined
+    none = np.isnan(variance.values)
+    return tuple(
+        name
+        for name, lacks in zip(variance.names, none, strict=True)
+        if lacks and not name.startswith("cor(")
+    )

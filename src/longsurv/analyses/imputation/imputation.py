@@ -3,8 +3,9 @@
     theta_k ~ p(theta | what was seen),   y_missing,k ~ p(y | what was seen, theta_k),   k = 1..n
 
 The model is a mixed model for repeated measures (unstructured residuals) or one with random
-effects. What is missing is taken as missing at random, moved by delta, or, in a randomised trial,
-as in the reference group (`strategies`).
+effects, also of a marker of which some values lie beyond a limit of detection (`limited`). What is
+missing is taken as missing at random, moved by delta, or, in a randomised trial, as in the
+reference group (`strategies`).
 
 Rubin (1987), Multiple Imputation for Nonresponse in Surveys; Carpenter, Roger & Kenward (2013),
 J Biopharm Stat 23:1352-1371; Cro et al. (2020), Stat Med 39:2815-2842; Wolbers et al. (2022),
@@ -31,15 +32,25 @@ from longsurv.analyses.imputation.answers import (
 from longsurv.analyses.imputation.arrays import RowArrays, row_arrays, under_reference
 from longsurv.analyses.imputation.checks import check_determined, check_reference
 from longsurv.analyses.imputation.jackknife import jackknifed, without_each
+from longsurv.analyses.imputation.limited import LimitedConditional, LimitedRows, check_limited
 from longsurv.analyses.imputation.means import means_by
-from longsurv.analyses.imputation.rows import Columns, ImputedRows, imputed_rows, moved_by
+from longsurv.analyses.imputation.rows import (
+    Columns,
+    ImputedRows,
+    imputed_rows,
+    moved_by,
+    residual_of,
+)
 from longsurv.analyses.imputation.strategies import STRATEGIES, Method, Strategy
-from longsurv.analyses.imputation.values import Conditional, GivenValues
+from longsurv.analyses.imputation.values import Conditional
 from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference.specification import holding
+from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
 from longsurv.results.estimate import Estimate
+from longsurv.results.generalised.estimate import GeneralisedEstimate
+from longsurv.results.generalised.posterior import GeneralisedPosterior
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.mixed.posterior import MixedPosterior
 from longsurv.results.pooled import pool
@@ -62,9 +73,11 @@ class Imputation(Readable):
 
     Parameters
     ----------
-    model : LMM or MixedPosterior
+    model : LMM, GLMM or a posterior of one
         Of the marker as a column of its data, which has a row without a value for each visit that
-        was missed; or the posterior of such a model, sampled already.
+        was missed; or the posterior of such a model, sampled already. A GLMM is of the family
+        "censored": values known by limits only are then drawn too, each within its limit, together
+        with those that the patient lacks.
     n : int
         Completed data sets.
     seed : int
@@ -77,8 +90,8 @@ class Imputation(Readable):
         random, except under "copy_reference", where everything a patient lacks is as in the
         reference group.
     delta : float or mapping of group to float
-        Added to every imputed value, in the unit of the response: of everybody, or of the groups
-        named.
+        Added to every value imputed where there was none, in the unit of the response: of
+        everybody, or of the groups named.
     treatment : str, optional
         Column of the groups.
     reference : str or number, optional
@@ -114,7 +127,7 @@ class Imputation(Readable):
 
     read_as: ClassVar[tuple[str, ...]] = ("words", "imputed_means")
 
-    model: LMM | MixedPosterior
+    model: LMM | GLMM | MixedPosterior | GeneralisedPosterior
     n: int = 50
     seed: int = 1
     method: Method = "mar"
@@ -131,7 +144,7 @@ class Imputation(Readable):
         values = self.delta.values() if isinstance(self.delta, Mapping) else [self.delta]
         if not np.isfinite([float(value) for value in values]).all():
             raise LongsurvError("delta is finite: what is added to imputed values")
-        if not isinstance(self.model, LMM) and self.n > self.model.draws.flat.shape[0]:
+        if isinstance(self.model, Posterior) and self.n > self.model.draws.flat.shape[0]:
             count = self.model.draws.flat.shape[0]
             raise LongsurvError(f"the posterior has {count:,} draws, fewer than n = {self.n:,}")
         if self.strategy.needs_reference:
@@ -145,17 +158,24 @@ class Imputation(Readable):
         return STRATEGIES[self.method]
 
     @property
-    def spec(self) -> LMM:
+    def spec(self) -> LMM | GLMM:
         """The model that values are imputed from."""
-        found = self.model if isinstance(self.model, LMM) else self.model.spec
-        if not isinstance(found, LMM):
-            raise LongsurvError("values are imputed from the posterior of an LMM")
+        found = self.model.spec if isinstance(self.model, Posterior) else self.model
+        if isinstance(found, GLMM):
+            check_limited(found)
+        elif not isinstance(found, LMM):
+            raise LongsurvError("values are imputed from the posterior of an LMM or a GLMM")
         return found
 
+    @property
+    def _visit(self) -> str | None:
+        return self.visit or residual_of(self.spec).visit
+
     @cached_property
-    def estimate(self) -> MixedEstimate:
-        """The model's REML estimate."""
-        return self.spec.fit(df="normal")
+    def estimate(self) -> MixedEstimate | GeneralisedEstimate:
+        """The model's estimate, by REML if it is an LMM."""
+        spec = self.spec
+        return spec.fit(df="normal") if isinstance(spec, LMM) else spec.fit()
 
     @cached_property
     def rows(self) -> ImputedRows:
@@ -163,9 +183,10 @@ class Imputation(Readable):
         return imputed_rows(self.spec, Columns(self.visit, self.dead, self.treatment))
 
     @cached_property
-    def arrays(self) -> RowArrays:
+    def arrays(self) -> RowArrays | LimitedRows:
         """What the model has of them."""
-        return row_arrays(self.spec, self.rows)
+        spec, rows = self.spec, self.rows
+        return row_arrays(spec, rows) if isinstance(spec, LMM) else LimitedRows.of(spec, rows)
 
     @cached_property
     def _reference(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -175,15 +196,18 @@ class Imputation(Readable):
         return under_reference(self.spec, self.rows, self.treatment, self.reference)
 
     @cached_property
-    def conditional(self) -> Conditional:
+    def conditional(self) -> Conditional | LimitedConditional:
         """The distribution of what is missing given what was seen."""
         reference, other = self._reference or (None, np.zeros(len(self.rows.y), dtype=bool))
+        if isinstance(self.arrays, LimitedRows):
+            return LimitedConditional(self.rows, self.arrays, self.strategy, reference, other)
         return Conditional(self.rows, self.arrays, self.strategy, reference, other)
 
     @cached_property
-    def posterior(self) -> MixedPosterior:
+    def posterior(self) -> MixedPosterior | GeneralisedPosterior:
         """The posterior that values are imputed from."""
-        if not isinstance(self.model, LMM):
+        found: MixedPosterior | GeneralisedPosterior
+        if isinstance(self.model, Posterior):
             found = self.model
         else:
             draws = max(FEWEST_DRAWS, -(-self.n // CHAINS))
@@ -198,14 +222,13 @@ class Imputation(Readable):
         spread over the chains, and a row of the data a column (`conditional.places`)."""
         flat = self.posterior.draws.flat
         chosen = np.linspace(0, len(flat) - 1, self.n).round().astype(int)
-        points = [self.posterior.kernel.point(theta) for theta in flat[chosen]]
-        given = GivenValues.of(self.posterior.kernel, points, self.arrays)
-        return self.conditional.draws(given, np.random.default_rng(self.seed))
+        rng = np.random.default_rng(self.seed)
+        return self.conditional.from_posterior(self.posterior, chosen.tolist(), rng)
 
     @cached_property
     def moved(self) -> np.ndarray:
-        """What delta adds to each imputed value, shape (a,)."""
-        added: np.ndarray = moved_by(self.rows, self.treatment, self.delta)
+        """What delta adds to each imputed value, shape (a,): nothing to one known by a limit."""
+        added: np.ndarray = moved_by(self.rows, self.treatment, self.delta) * self.rows.asked
         found: np.ndarray = added[self.conditional.places]
         return found
 
@@ -222,7 +245,8 @@ class Imputation(Readable):
         ------
         DataFrame
             The model's data with imputed values in the column of the response. Rows after death
-            stay without one.
+            stay without one. Where values were known by limits only, the column that said so says
+            "none" of every row.
         """
         for values in self.values:
             yield self.filled(values)
@@ -241,10 +265,13 @@ class Imputation(Readable):
         data = pd.DataFrame(self.spec.data)
         column = data[self.rows.response].astype(float).to_numpy(copy=True)
         column[self.rows.at[self.conditional.places]] = values
-        return data.assign(**{self.rows.response: column})
+        whole = {self.rows.response: column}
+        if isinstance(self.spec, GLMM) and self.spec.censored is not None:
+            return data.assign(**whole, **{self.spec.censored: "none"})
+        return data.assign(**whole)
 
     def expected(self) -> pd.DataFrame:
-        """The data with each missing value at its mean given what was seen, at the REML estimate.
+        """The data with each missing value at its mean given what was seen, at the estimate.
 
         For a look, and for analyses that are linear in the response: their estimate is then that of
         infinitely many imputations, but their own standard error is too small.
@@ -253,8 +280,7 @@ class Imputation(Readable):
         -------
         DataFrame
         """
-        given = GivenValues.of(self.estimate.kernel, [self.estimate.point], self.arrays)
-        return self.filled(self.conditional.means(given)[0] + self.moved)
+        return self.filled(self.conditional.from_estimate(self.estimate) + self.moved)
 
     def with_delta(self, delta: float | Mapping[Hashable, float]) -> Imputation:
         """The same imputed values, moved otherwise.
@@ -406,7 +432,7 @@ class Imputation(Readable):
             visit, group (if there is a treatment), seen, imputed (counts), mean_seen,
             mean_imputed, mean_all.
         """
-        visit = self.visit or self.spec.residual.visit
+        visit = self._visit
         by = [name for name in (visit, self.treatment) if name is not None]
         average = self.rows.y.copy()
         average[self.conditional.places] = self.values.mean(axis=0)
@@ -423,7 +449,7 @@ class Imputation(Readable):
         from longsurv.figures.imputed import imputed_means
         from longsurv.figures.place import place_of
 
-        visit = self.visit or self.spec.residual.visit
+        visit = self._visit
         if visit is None:
             raise LongsurvError("a figure by visit needs the column of the visits: visit=")
         return imputed_means(

@@ -1,8 +1,8 @@
 """Conditional means in place of draws, and the variance over repeated trials by the jackknife.
 
-Wolbers et al. (2022), Pharm Stat 21:1246-1257: at the REML estimate each missing value is its
-conditional mean under the assumption; the jackknife over patients repeats fit, imputation and
-analysis without each of them.
+Wolbers et al. (2022), Pharm Stat 21:1246-1257: at the estimate, of an LMM by REML, each missing
+value is its conditional mean under the assumption; the jackknife over patients repeats fit,
+imputation and analysis without each of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from longsurv.errors import LongsurvError
 from longsurv.results.pooled import NEEDED, Pooled
 from longsurv.results.reference import t_p_value, t_quantile
 
-METHOD = "conditional means at the REML estimate, jackknife over patients"
+METHOD = "conditional means at the estimate, jackknife over patients"
 
 
 def jackknifed(
@@ -60,7 +60,7 @@ def without_each(data: pd.DataFrame, rows: ImputedRows) -> Iterator[tuple[pd.Dat
     """The data of all patients but one, each in turn, and whether nothing is left to impute."""
     patient = np.full(len(data), -1)
     patient[rows.at] = rows.patient
-    lacking = np.unique(rows.patient[rows.asked])
+    lacking = np.unique(rows.patient[rows.asked | rows.limited])
     for one in range(int(rows.patient.max()) + 1):
         yield data[patient != one].reset_index(drop=True), bool((lacking == one).all())
 

@@ -23,24 +23,27 @@ def means_by(rows: ImputedRows, by: list[str], y: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `by`, seen, imputed (counts), mean_seen, mean_imputed, mean_all.
+        The columns of `by`, seen, imputed (counts), mean_seen, mean_imputed, mean_all; beyond_limit
+        (a count) where some values are known by limits only, which are neither of the two.
     """
-    table = rows.frame[by].assign(_asked=rows.asked, _y=y)
+    table = rows.frame[by].assign(_asked=rows.asked, _beyond=rows.limited, _y=y)
     groups = table.groupby(by, observed=True, sort=True) if by else [((), table)]
     return pd.DataFrame(
         [
             dict(zip(by, key, strict=True))
-            | _means(part["_asked"].to_numpy(), part["_y"].to_numpy())
+            | _means(*(part[name].to_numpy() for name in ("_asked", "_beyond", "_y")))
+            | ({"beyond_limit": int(part["_beyond"].sum())} if rows.limited.any() else {})
             for key, part in groups
         ]
     )
 
 
-def _means(asked: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _means(asked: np.ndarray, beyond: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    seen = ~asked & ~beyond
     return {
-        "seen": int((~asked).sum()),
+        "seen": int(seen.sum()),
         "imputed": int(asked.sum()),
-        "mean_seen": y[~asked].mean() if (~asked).any() else np.nan,
+        "mean_seen": y[seen].mean() if seen.any() else np.nan,
         "mean_imputed": y[asked].mean() if asked.any() else np.nan,
         "mean_all": y.mean(),
     }

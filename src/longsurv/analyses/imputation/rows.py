@@ -9,12 +9,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.groupings import combined
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.outcome import read_truths
-from longsurv.design.residual import orderless
+from longsurv.design.residual import Residual, orderless
 from longsurv.design.variables import missing, present
 from longsurv.errors import DataError, LongsurvError
+from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
 from longsurv.words import plural, verb
 
@@ -59,6 +61,8 @@ class ImputedRows:
         Whether it is known.
     dead : int
         Rows without a value since the patient had died.
+    limited : ndarray of bool, shape (k,)
+        Values known by limits only; the limit stands in their place.
     """
 
     response: str
@@ -70,6 +74,7 @@ class ImputedRows:
     after: np.ndarray
     ordered: bool
     dead: int
+    limited: np.ndarray
 
     @property
     def asked(self) -> np.ndarray:
@@ -100,6 +105,12 @@ class ImputedRows:
                 f" ({late:,} after a patient's last value, {count - late - never:,} before it,"
                 f" {never:,} of patients without any)"
             )
+        beyond = int(self.limited.sum())
+        if beyond:
+            text += (
+                f"; {plural(beyond, 'value')} known by a limit only"
+                f" {verb(beyond, 'is', 'are')} drawn within it"
+            )
         if self.dead:
             text += (
                 f"; {plural(self.dead, 'value')} after death {verb(self.dead, 'is', 'are')} none,"
@@ -108,7 +119,7 @@ class ImputedRows:
         return f"{text}."
 
 
-def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
+def imputed_rows(model: LMM | GLMM, columns: Columns) -> ImputedRows:
     """Sort the rows of a model's data into those seen, to be imputed, and after death.
 
     Raises
@@ -131,12 +142,12 @@ def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
             f"{model.formula!r} has groupings that cross, so that no patient is independent of the"
             " others; impute from a model in which patients are nested"
         )
-    if model.weights is not None:
+    if isinstance(model, LMM) and model.weights is not None:
         raise LongsurvError(
             f"{model.formula!r} has precision weights, and a value that was never measured has no"
             " precision; impute from a model without weights"
         )
-    visit = columns.visit or model.residual.visit
+    visit = columns.visit or residual_of(model).visit
     for name in (visit, columns.dead, columns.treatment):
         if name is not None and name not in data:
             raise LongsurvError(f"the data have no column {name!r}")
@@ -148,7 +159,10 @@ def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
         )
         _check_no_value_after_death(data, dead & ~empty, response)
     asked = empty & ~dead
-    if not asked.any():
+    beyond = np.zeros(len(data), dtype=bool)
+    if isinstance(design, GeneralisedDesign):
+        beyond[design.rows] = design.extent != 0.0
+    if not (asked | beyond).any():
         raise DataError(
             f"no value of {response!r} is missing{' but after death' if dead.any() else ''}: there"
             " is nothing to impute. A visit that did not take place needs a row of its own, with"
@@ -184,16 +198,26 @@ def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
     after = _after(patient, y) if ordered else np.zeros(len(y), dtype=bool)
     rows = ImputedRows(
         response, at, frame.reset_index(drop=True), y, unit, patient, after, ordered,
-        int((dead & empty).sum()),
+        int((dead & empty).sum()), beyond[at],
     )  # fmt: skip
     return rows
 
 
-def _complete(model: LMM, data: pd.DataFrame, visit: str | None) -> np.ndarray:
+def residual_of(model: LMM | GLMM) -> Residual:
+    """How the residuals of a model are correlated; those of a generalised one are not.
+
+    Parameters
+    ----------
+    model : LMM or GLMM
+    """
+    return model.residual if isinstance(model, LMM) else Residual()
+
+
+def _complete(model: LMM | GLMM, data: pd.DataFrame, visit: str | None) -> np.ndarray:
     """Rows with everything but a response."""
     from longsurv.design.terms import columns_of, terms
 
-    parsed, residual = model.design.formula, model.residual
+    parsed, residual = model.design.formula, residual_of(model)
     needed = [*columns_of(terms(parsed.fixed)), *residual.columns]
     for term in parsed.random:
         needed += [*columns_of(terms(term.effects)), *term.columns]

@@ -17,6 +17,8 @@ from longsurv.analyses.imputation.arrays import RowArrays, by_patient
 from longsurv.analyses.imputation.rows import ImputedRows
 from longsurv.analyses.imputation.strategies import Strategy
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
+from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.results.mixed.posterior import MixedPosterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,33 @@ class Conditional:
         """Rows that are imputed, in the order of what `means` and `draws` return."""
         return np.flatnonzero(self.rows.asked)
 
+    def from_posterior(
+        self, posterior: object, chosen: Sequence[int], rng: np.random.Generator
+    ) -> np.ndarray:
+        """A draw at each chosen draw of the parameters, shape (S, a).
+
+        Parameters
+        ----------
+        posterior : MixedPosterior
+        chosen : sequence of int
+        rng : numpy.random.Generator
+        """
+        assert isinstance(posterior, MixedPosterior)
+        kernel, flat = posterior.kernel, posterior.draws.flat
+        points = [kernel.point(flat[k]) for k in chosen]
+        return self.draws(GivenValues.of(kernel, points, self.arrays), rng)
+
+    def from_estimate(self, fit: object) -> np.ndarray:
+        """Conditional means at an estimate, shape (a,).
+
+        Parameters
+        ----------
+        fit : MixedEstimate
+        """
+        assert isinstance(fit, MixedEstimate)
+        found: np.ndarray = self.means(GivenValues.of(fit.kernel, [fit.point], self.arrays))[0]
+        return found
+
     def means(self, given: GivenValues) -> np.ndarray:
         """Conditional means, shape (S, a).
 
@@ -133,8 +162,35 @@ class Conditional:
         if self.reference is None:
             return mean
         reference = beta @ self.reference[of].T
-        for _, rows in by_patient(self.rows.patient[of]):
-            if self.other[of][rows].any():
-                after = self.rows.after[of][rows]
-                mean[:, rows] = self.strategy.mean(mean[:, rows], reference[:, rows], after)
-        return mean
+        rows = self.rows
+        return composed(
+            mean, reference, rows.patient[of], rows.after[of], self.other[of], self.strategy
+        )
+
+
+def composed(
+    own: np.ndarray,
+    reference: np.ndarray,
+    patient: np.ndarray,
+    after: np.ndarray,
+    other: np.ndarray,
+    strategy: Strategy,
+) -> np.ndarray:
+    """Means of sorted rows under an assumption about what is missing, shape (S, m).
+
+    Parameters
+    ----------
+    own, reference : ndarray, shape (S, m)
+        Under each patient's own group, and under the reference group.
+    patient : ndarray of int, shape (m,)
+    after : ndarray of bool, shape (m,)
+        After the patient's last value.
+    other : ndarray of bool, shape (m,)
+        Rows of patients of another group than the reference.
+    strategy : Strategy
+    """
+    mean = own.copy()
+    for _, rows in by_patient(patient):
+        if other[rows].any():
+            mean[:, rows] = strategy.mean(own[:, rows], reference[:, rows], after[rows])
+    return mean

@@ -89,6 +89,7 @@ class Censored(Measured):
     name: ClassVar[str] = "censored"
     code: ClassVar[int] = CODE
     takes_censored: ClassVar[bool] = True
+    log_normal: ClassVar[bool] = True
     separated: ClassVar[str] = (
         "nothing was measured that would hold {terms}: for some combination of them every "
         "value is beyond its limit"

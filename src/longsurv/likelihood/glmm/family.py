@@ -72,6 +72,8 @@ class Family(ABC):
         own is known; their variance and a parameter of the response together.
     measured : bool
         Whether the response is a measurement in some unit, with a residual spread.
+    log_normal : bool
+        Whether the exponential of a response has a mean: exp(eta + sigma^2 / 2).
     thresholds : bool
         Whether thresholds stand in place of the intercept.
     takes_censored, takes_df : bool
@@ -91,6 +93,7 @@ class Family(ABC):
     wanted: ClassVar[str] = ""
     row_variance: ClassVar[Literal["none", "known", "free"]] = "none"
     measured: ClassVar[bool] = False
+    log_normal: ClassVar[bool] = False
     thresholds: ClassVar[bool] = False
     takes_censored: ClassVar[bool] = False
     takes_df: ClassVar[bool] = False

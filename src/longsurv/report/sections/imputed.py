@@ -46,6 +46,8 @@ def build(results: StudyResults) -> dict[str, object]:
             not results.study.aims.named,
         )
     ]
+    if first["limited"] and not first["reason"]:
+        text.append(sentences.within_limits(first["limited"]))
     if first["reason"]:
         text.append(sentences.not_imputed(first["reason"], first["label"]))
         return {**none, "text": text, "table": _table(part.table)}

@@ -68,12 +68,14 @@ def _score(results: StudyResults, score: ScoreResult, k: int) -> dict[str, objec
 def summary(results: StudyResults, score: ScoreResult, table: pd.DataFrame) -> list[str]:
     """The shares, then the difference in change of the share and of the mean score.
 
-    The share by the ordinal model stands in the table only.
+    The share by the ordinal model stands in the table only, but where merged categories leave no
+    mean score.
     """
-    found = []
+    found: list[str] = []
+    second = "share" if score.merged else "mean"
     for change in results.study.contrasts:
         found.append(_shares(score, table, change))
-        for model, quantity in (("binary", "share"), ("ordinal", "mean")):
+        for model, quantity in (("binary", "share"), ("ordinal", second)):
             if not score.models[model].answers:
                 continue
             what = "the mean score" if quantity == "mean" else "the share"
@@ -87,6 +89,7 @@ def summary(results: StudyResults, score: ScoreResult, table: pd.DataFrame) -> l
                     str(change.reference), answers["ml"], answers["bayes"],
                 )
             )  # fmt: skip
+    found.extend(score.merged)
     for model, result in score.models.items():
         for engine, answer in result.answers.items():
             verdict = answer.diagnose()

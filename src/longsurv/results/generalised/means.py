@@ -8,10 +8,10 @@ Albert 1988, Biometrics 44:1049-1060), and every table says which it answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -19,85 +19,40 @@ from scipy.special import expit, logit
 
 from longsurv.arguments import check_methods
 from longsurv.design.expression import logarithm_of
+from longsurv.design.merging import label_of
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
-from longsurv.results.averaged import AveragedDraws, AveragedFit
-from longsurv.results.columns import beside_variables
+from longsurv.results.arithmetic import (
+    ArithmeticMeans,
+    LogMeans,
+    Patients,
+    arithmetic_means,
+    beside_cells,
+    shown,
+)
 from longsurv.results.differences import Kind
-from longsurv.results.estimate import TIDY
+from longsurv.results.estimate import t_rows
+from longsurv.results.generalised.answers import GeneralisedAnswer, degrees_of_predictors
+from longsurv.results.generalised.logs import generalised_logs, logarithm_undone
 from longsurv.results.generalised.quantities import AskedRows, population_means, spread
-from longsurv.results.log_scale import SCALED
+from longsurv.results.log_scale import SCALED, Logarithm
 from longsurv.results.means import Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
-from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile
-from longsurv.results.reference_grid import Weights, averaged
+from longsurv.results.reference_grid import Weights, averaged, with_random
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.design.generalised import GeneralisedDesign
-    from longsurv.design.groupings import RandomDesign
-    from longsurv.inference import Draws
-    from longsurv.likelihood.glmm.data import GLMMData
 
-type Patients = Literal["population", "typical"]
 type Measure = Literal["difference", "ratio", "odds_ratio"]
 SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "difference": lambda v: v,
     "ratio": np.log,
     "odds_ratio": logit,
 }
-
-
-class FittedGeneralised(AveragedFit, Protocol):
-    """An estimate of a generalised mixed model."""
-
-    @property
-    def design(self) -> GeneralisedDesign:
-        """The arrays of the model."""
-
-    @property
-    def data(self) -> GLMMData:
-        """Those of the likelihood."""
-
-    @property
-    def theta(self) -> np.ndarray:
-        """All parameters, shape (d,)."""
-
-    @property
-    def half(self) -> np.ndarray:
-        """A square root of their covariance."""
-
-    @property
-    def reference(self) -> Reference:
-        """Covariance and reference distribution of the coefficients."""
-
-    def estimable(self, X: np.ndarray, link: bool) -> np.ndarray:
-        """Which rows of X the data determine."""
-
-
-class DrawnGeneralised(AveragedDraws, Protocol):
-    """A posterior of one."""
-
-    @property
-    def design(self) -> GeneralisedDesign:
-        """The arrays of the model."""
-
-    @property
-    def data(self) -> GLMMData:
-        """Those of the likelihood."""
-
-    @property
-    def draws(self) -> Draws:
-        """Of all parameters."""
-
-    def thetas(self) -> Iterator[np.ndarray]:
-        """Every draw of all parameters."""
-
-
-type GeneralisedAnswer = FittedGeneralised | DrawnGeneralised
 
 
 @check_methods
@@ -241,16 +196,9 @@ class ResponseMeans(Readable):
 
         if result.engine == "ml":
             estimate, se = at(result.theta), spread(at, result.theta, result.half)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                statistic = np.where(se > 0, estimate / se, np.nan)
-            df = self._degrees(weights, measure)
-            width = np.array([t_quantile(level, d) for d in df]) * se
-            columns = [
-                labels, estimate, se, statistic, df,
-                [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)],
-                estimate - width, estimate + width,
-            ]  # fmt: skip
-            table = pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+            slope = 1.0 if measure == "difference" else 1.0 / self.values(result.theta)[:, None]
+            df = degrees_of_predictors(result, weights @ (slope * self.means.L))
+            table = t_rows(labels, estimate, se, df, level)
             lost = ~result.estimable(self.means.L, link=False)
             table.loc[(weights[:, lost] != 0.0).any(axis=1), table.columns != "term"] = np.nan
         else:
@@ -260,28 +208,10 @@ class ResponseMeans(Readable):
         table.loc[self.means.undetermined(weights), table.columns != "term"] = np.nan
         return table
 
-    def _degrees(self, weights: np.ndarray, measure: str) -> np.ndarray:
-        """Degrees of freedom of weighted sums, shape (k,): those of the predictor's combinations
-        where the mean response is the predictor, else infinite."""
-        result = self.result
-        assert result.engine == "ml"
-        if not result.design.mean_is_predictor:
-            return np.full(len(weights), np.inf)
-        slope = 1.0 if measure == "difference" else 1.0 / self.values(result.theta)[:, None]
-        rows = weights @ (slope * self.means.L)
-        known = estimable(result.reference, rows)
-        df = [result.reference.df(r) if k else np.nan for r, k in zip(rows, known, strict=True)]
-        return np.array(df, dtype=float)
-
     def _framed(
         self, frame: pd.DataFrame, table: pd.DataFrame, measure: str | None = None
     ) -> pd.DataFrame:
-        said = {"quantity": self.quantity, "patients": self.patients}
-        if measure is not None:
-            said["measure"] = measure
-        for place, (name, value) in enumerate(said.items()):
-            table.insert(place, name, value)
-        return beside_variables(frame.reset_index(drop=True), table)
+        return beside_cells(frame, table, self.quantity, self.patients, measure)
 
     def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
         """Draw the means with their intervals.
@@ -301,9 +231,7 @@ class ResponseMeans(Readable):
         return plots.rows(self.means.labels, self.tidy(level), self.quantity, level, ax)
 
     def __repr__(self) -> str:
-        who = "all patients" if self.patients == "population" else "a patient with b = 0"
-        shown = self.table.drop(columns=["term", "quantity", "patients"]).to_string(index=False)
-        return f"{self.quantity} of {who}, 95 % intervals\n{shown}"
+        return shown(self.table, self.quantity, self.patients)
 
 
 def response_means(
@@ -313,8 +241,9 @@ def response_means(
     *,
     patients: Patients = "population",
     at_least: Hashable | None = None,
+    logarithm: bool | Logarithm = True,
     weights: Weights = "equal",
-) -> ResponseMeans:
+) -> ResponseMeans | ArithmeticMeans:
     """Estimated marginal means on the scale of the response.
 
     Parameters
@@ -328,10 +257,12 @@ def response_means(
     at_least : number or str, optional
         For an ordinal response: the probability of this category or a higher one. By default the
         mean score, which needs categories that are numbers.
+    logarithm : bool or {"log", "log2", "log10"}
+        Of a measurement, whether to undo the logarithm that the formula takes of it, or which one.
 
     Returns
     -------
-    ResponseMeans
+    ResponseMeans, or ArithmeticMeans where a logarithm is undone
 
     Raises
     ------
@@ -340,7 +271,14 @@ def response_means(
     """
     design, m = result.design, predictor_means(result, specs, at, weights)
     quantity, worth = _quantity(design, at_least)
-    return ResponseMeans(m, _random_columns(result, m), patients, quantity, worth)
+    Z, undo = _random_columns(result, m), logarithm_undone(design, logarithm)
+    if undo is None:
+        return ResponseMeans(m, Z, patients, quantity, worth)
+
+    def logs(of: Means, base: float) -> LogMeans:
+        return generalised_logs(result, of.L, Z, base, patients)
+
+    return arithmetic_means(result, m, logs, patients, undo)
 
 
 def _quantity(
@@ -353,7 +291,15 @@ def _quantity(
             raise LongsurvError(f"at_least={at_least!r} is for an ordinal response")
         return (f"P({name} = 1)" if design.family_is_logit else f"mean {name}{_unit(design)}"), None
     if at_least is not None:
-        label = f"{at_least:g}" if isinstance(at_least, int | float) else str(at_least)
+        label = label_of(at_least)
+        own = design.merged.of(label)
+        if label == own[0]:
+            label = design.merged.label(label)
+        elif len(own) > 1:
+            raise LongsurvError(
+                f"the category {label!r} is merged with {own[0]!r}, so nothing is known of {name} "
+                f">= {label}; at_least={own[0]!r} is of both"
+            )
         if label not in design.levels:
             raise LongsurvError(f"{name!r} has no category {label!r}; it has {list(design.levels)}")
         first = design.levels.index(label)
@@ -361,6 +307,11 @@ def _quantity(
     try:
         return f"mean {name}", np.array([float(label) for label in design.levels])
     except ValueError:
+        if design.merged:
+            raise LongsurvError(
+                f"categories of {name} are merged, {list(design.levels)}, so it has no mean; "
+                "at_least= gives the probability of one or a higher one"
+            ) from None
         raise LongsurvError(
             f"the categories {list(design.levels)} are not numbers, so {name} has no mean; "
             "at_least='category' gives the probability of one or a higher one"
@@ -380,19 +331,6 @@ def _unit(design: GeneralisedDesign) -> str:
 
 def _random_columns(result: GeneralisedAnswer, m: Means) -> np.ndarray:
     """Z of each mean, averaged over its rows of the grid as the predictor is, shape (k, q)."""
-    random, grid = result.design.effects, m.grid.copy()
-    data = result.spec.data.iloc[result.design.rows]
-    for name in _variables(random, data.columns):
-        if name not in grid:
-            if not pd.api.types.is_numeric_dtype(data[name]):
-                raise LongsurvError(
-                    f"the random effects depend on {name!r}, which the fixed effects do not have"
-                )
-            grid[name] = float(data[name].mean())
-    Z = random.rebuild(grid)
+    random, data = result.design.effects, result.spec.data.iloc[result.design.rows]
+    Z = random.rebuild(with_random(m.grid, random.parts, data))
     return averaged(Z, m.weights)
-
-
-def _variables(random: RandomDesign, columns: pd.Index) -> Iterator[str]:
-    needed = {name for part in random.parts for name in part.recipe.required_variables}
-    yield from (name for name in columns if name in needed)

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.diagnostics.influence import Found, Influence
+    from longsurv.results.arithmetic import ArithmeticMeans, Patients
     from longsurv.results.contrasts import ContrastLike
-    from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
+    from longsurv.results.generalised.answers import GeneralisedAnswer
+    from longsurv.results.generalised.means import ResponseMeans
     from longsurv.results.generalised.profile import ProfiledGeneralised
     from longsurv.results.generalised.proportional_odds import FittedOrdinal, ProportionalOdds
     from longsurv.results.generalised.sites import FittedWithSites
+    from longsurv.results.log_scale import Logarithm
     from longsurv.results.reference_grid import Weights
     from longsurv.results.simulated import SimulatedGLMM
     from longsurv.results.trajectories import WithProbabilities
@@ -77,9 +80,11 @@ class GeneralisedPosteriorMethods(AveragingMethods):
         *,
         patients: Patients = "population",
         at_least: Hashable | None = None,
+        logarithm: bool | Logarithm = True,
         weights: Weights = "equal",
-    ) -> ResponseMeans:
-        """Marginal probabilities or mean scores, of all patients or a typical one.
+    ) -> ResponseMeans | ArithmeticMeans:
+        """Marginal probabilities, mean scores, counts or measurements, of all patients or a typical
+        one.
 
         Parameters
         ----------
@@ -90,23 +95,29 @@ class GeneralisedPosteriorMethods(AveragingMethods):
         at_least : number or str, optional
             For an ordinal response: the probability of this category or a higher one. By default
             the mean score, which needs categories that are numbers.
+        logarithm : bool or {"log", "log2", "log10"}
+            Of a measurement, whether to undo the logarithm that the formula takes of it: the
+            arithmetic mean of the values themselves, which rests on their being log-normal. Name
+            the logarithm if the column holds values already transformed.
 
         Returns
         -------
-        ResponseMeans
+        ResponseMeans, or ArithmeticMeans where a logarithm is undone
             With `table` and `contrast`.
 
         Raises
         ------
         LongsurvError
-            For a category that does not occur, or one asked of another family.
+            For a category that does not occur, or one asked of another family, or Student
+            residuals, whose exponential has no mean.
         """
         from longsurv.results.generalised.means import response_means
 
         answer = cast("GeneralisedAnswer", self)
         return response_means(
-            answer, specs, at, patients=patients, at_least=at_least, weights=weights
-        )
+            answer, specs, at, patients=patients, at_least=at_least, logarithm=logarithm,
+            weights=weights,
+        )  # fmt: skip
 
 
 class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating, TermTests):

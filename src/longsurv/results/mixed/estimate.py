@@ -40,6 +40,8 @@ from longsurv.results.reference import combination_variances, estimable, normal_
 
 if TYPE_CHECKING:
     from longsurv.design.mixed import MixedDesign
+    from longsurv.results.arithmetic import LogMeans, Patients
+    from longsurv.results.means import Means
 
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
@@ -215,6 +217,11 @@ class MixedEstimate(MixedMethods, Estimate):
         names = [residual.spec.by, residual.spec.visit]
         index = pd.MultiIndex.from_product([residual.names_of_groups, levels], names=names)
         return pd.DataFrame(own, index=index, columns=levels)
+
+    def _log_means(self, of: Means, base: float, patients: Patients) -> LogMeans:
+        from longsurv.results.mixed.logs import fitted_logs
+
+        return fitted_logs(self, of, base, patients)
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """Residual SD, random-effects SDs and correlations, with intervals.

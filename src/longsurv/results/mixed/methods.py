@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
-from longsurv.results.averaging import AveragingMethods
+from longsurv.results.averaging import LoggedMethods
 from longsurv.results.contrasts import ContrastLike
 from longsurv.results.criticism import StraightLines, WithResiduals
 from longsurv.results.mixed.fitted import FittedLMM
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from longsurv.results.trajectories import WithMeans
 
 
-class MixedPosteriorMethods(AveragingMethods):
+class MixedPosteriorMethods(LoggedMethods):
     """Methods of posteriors of linear mixed models, and of estimates too."""
 
     def plot_trajectories(

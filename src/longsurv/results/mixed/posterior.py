@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
 
     from longsurv.design.mixed import MixedDesign
+    from longsurv.results.arithmetic import LogMeans, Patients
+    from longsurv.results.means import Means
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -133,6 +135,11 @@ class MixedPosterior(MixedPosteriorMethods, Replicated, Predictive, Posterior):
         """The values of the parameters draw by draw, chain after chain."""
         theta = self.draws.theta
         yield from map(self.kernel.point, theta.reshape(-1, theta.shape[-1]))
+
+    def _log_means(self, of: Means, base: float, patients: Patients) -> LogMeans:
+        from longsurv.results.mixed.logs import drawn_logs
+
+        return drawn_logs(self, of, base, patients)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior means and SDs of the random effects, from the draws' exact conditionals.
