@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +14,10 @@ from longsurv.design.centred import CentredDesign, unit_weights
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import LongsurvError
-from longsurv.inference import Affine, Draws, added, outward
+from longsurv.inference import Affine, Draws, added, maximise, outward
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm.coordinates import for_sampling
+from longsurv.likelihood.glmm.coordinates import Coordinates, for_sampling
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.site_coordinates import SiteCoordinates
 from longsurv.likelihood.glmm.start import starting_point, to_unconstrained
@@ -95,6 +95,58 @@ def prior_stack(
     )
 
 
+@dataclass(frozen=True)
+class Centring:
+    """Effects z of sites in units of their standard deviation s, drawn as w = z (s / s0)^share.
+
+    With share 0 these are z, which suits sites that the data hardly tell apart, and with share 1
+    the effects themselves over s0, which suits sites of many rows (Papaspiliopoulos, Roberts &
+    Skold 2007, Stat Sci 22:59-73).
+
+    Attributes
+    ----------
+    share, log_s0 : float
+    at : int
+        Position of log s.
+    """
+
+    share: float
+    log_s0: float
+    at: int
+
+    def standard(self, u: np.ndarray, d: int) -> np.ndarray:
+        """z, shape (..., J), of drawn vectors.
+
+        Parameters
+        ----------
+        u : ndarray, shape (..., d + J)
+            The parameters, and w.
+        d : int
+        """
+        return u[..., d:] * np.exp(self.share * (self.log_s0 - u[..., [self.at]]))
+
+    def density(self, density: LogDensity, d: int) -> LogDensity:
+        """A log density of the parameters and z as one of the parameters and w.
+
+        Parameters
+        ----------
+        density : callable
+            Value and gradient at a vector (d + J,).
+        d : int
+            Number of the parameters.
+        """
+
+        def of_w(u: np.ndarray) -> tuple[float, np.ndarray]:
+            z = self.standard(u, d)
+            value, slope = density(np.concatenate([u[:d], z]))
+            times = float(np.exp(self.share * (self.log_s0 - u[self.at])))
+            gradient = np.concatenate([slope[:d], times * slope[d:]])
+            gradient[self.at] -= self.share * (float(slope[d:] @ z) + len(z))
+            return value + len(z) * self.share * (self.log_s0 - float(u[self.at])), gradient
+
+        return of_w
+
+
 @dataclass(frozen=True, eq=False)
 class Sampling:
     """The posterior in coordinates without units.
@@ -110,23 +162,30 @@ class Sampling:
         Positions in u of log standard deviations, and their prior means there.
     scaled : Affine
         theta, a vector of `glmm.loglik`, from u.
+    crossed : Centring, optional
+        How the effects of sites that patients cross are drawn, which are kept.
     """
 
     density: LogDensity
     begin: np.ndarray
     deviations: Mapping[int, float]
     scaled: Affine
+    crossed: Centring | None = None
 
     def outward(self, drawn: Draws) -> Draws:
-        """Draws and their mode as vectors theta; those of the sites' effects have done their part.
+        """Draws and their mode as vectors theta; the effects of sites that patients are nested in
+        have done their part.
 
         Parameters
         ----------
         drawn : Draws
             In the coordinates without units.
         """
-        d = len(self.scaled.centre)
-        return outward(drawn, lambda u: self.scaled.outward(u[..., :d]))
+        d, effects = len(self.scaled.centre), None
+        if self.crossed is not None:
+            effects = self.crossed.standard(drawn.theta, d)
+        found = outward(drawn, lambda u: self.scaled.outward(u[..., :d]))
+        return replace(found, effects=effects)
 
 
 def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
@@ -141,9 +200,11 @@ def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
 
     means = {j: mean * float(np.exp(-inner.centre[j])) for j, mean in stack.deviations.items()}
     begin = to_unconstrained(inner.data, starting_point(inner.data))
-    if data.site is None:
+    if not data.shared:
         return Sampling(added(log_likelihood, log_prior), begin, means, scaled)
-    sites = SiteCoordinates.near(inner.data, begin, len(data.by_site.home) - 1)
+    if data.place is not None:
+        return _of_crossed(inner, scaled, log_prior, added(log_likelihood, log_prior), begin, means)
+    sites = SiteCoordinates.near(inner.data, begin, data.n_sites)
 
     def with_sites(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = sites.log_likelihood(x)
@@ -152,3 +213,28 @@ def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
         return value + inner.constant + prior, gradient
 
     return Sampling(with_sites, sites.begin, means, scaled)
+
+
+def _of_crossed(
+    inner: Coordinates,
+    scaled: Affine,
+    log_prior: LogDensity,
+    marginal: LogDensity,
+    begin: np.ndarray,
+    means: Mapping[int, float],
+) -> Sampling:
+    """The same where patients cross the sites: units by how far the data outweigh the spread where
+    the parameters are likely."""
+    data, d = inner.data, len(begin)
+
+    def of_sites(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient, by_effects = glmm.loglik_with_effects(data, u[:d], u[d:])
+        prior, slope = log_prior(u[:d])
+        return value + inner.constant + prior, np.concatenate([gradient + slope, by_effects])
+
+    top = maximise(marginal, begin).x
+    z, left = glmm.effects_of_crossed(data, glmm.to_factor(data, top))
+    at = data.p + data.n_family + data.q - 1
+    centring = Centring(1.0 - float(left.mean()), float(top[at]), at)
+    density, start = centring.density(of_sites, d), np.concatenate([top, z])
+    return Sampling(density, start, means, scaled, centring)

@@ -4,6 +4,7 @@ from longsurv.likelihood.glmm.data import GLMMData, prepare
 from longsurv.likelihood.glmm.families import STUDENT
 from longsurv.likelihood.glmm.loglik import (
     conditional,
+    effects_of_crossed,
     loglik,
     loglik_factor,
     loglik_with_effects,
@@ -17,6 +18,7 @@ __all__ = [
     "STUDENT",
     "GLMMData",
     "conditional",
+    "effects_of_crossed",
     "loglik",
     "loglik_factor",
     "loglik_with_effects",
