@@ -2,7 +2,7 @@
 
     eta_ij = o_ij + x_ij' beta + z_ij' b_i,    b_i ~ N(0, D)
 
-with, where patients i belong to sites, + c_site(i), c ~ N(0, s^2):
+with, where there are sites, + c_site(ij), c ~ N(0, s^2):
 
     bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
     ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
@@ -14,8 +14,10 @@ with, where patients i belong to sites, + c_site(i), c ~ N(0, s^2):
                 counts of mean mu and variance mu + mu^2 / theta, and mu (1 + phi)
 
 `fit` maximises the likelihood, `sample` draws from the posterior; both use the likelihood with the
-b_i integrated out by adaptive Gauss-Hermite quadrature (`longsurv.likelihood.glmm`), and the c by a
-rule around it (`longsurv.likelihood.glmm.sites`).
+b_i integrated out by adaptive Gauss-Hermite quadrature (`longsurv.likelihood.glmm`). Around it
+`fit` integrates out the c, by a rule where patients belong to one site each
+(`longsurv.likelihood.glmm.sites`) and by Laplace's approximation where they are seen at several
+(`longsurv.likelihood.glmm.crossed`); `sample` draws them.
 
 McCulloch & Searle (2001), Generalized, Linear, and Mixed Models; Hughes (1999), Biometrics 55:625
 (censoring); Lange, Little & Taylor (1989), JASA 84:881 (t); Hardin & Hilbe (2018), Generalized
@@ -64,9 +66,9 @@ class GLMM:
     Parameters
     ----------
     formula : str
-        As in ``"positive ~ phase * treatment + (1 | patient)"``. ``(1 | site)`` beside it, or
-        ``(1 | site/patient)``, gives the sites that patients belong to a random effect each; no
-        slopes by site, no third grouping, and no patients of several sites.
+        As in ``"positive ~ phase * treatment + (1 | patient)"``. ``(1 | site)`` beside it gives
+        sites, items or raters a random effect each, whether every patient belongs to one, as in
+        ``(1 | site/patient)``, or has rows of several; no slopes by site, no third grouping.
         ``offset(log(days))`` adds its values to the predictor as they are: of counts over unequal
         times it makes a model of the count per day. Rows to predict need that column too, and
         predictions are of the count over the days that they say; means and `response_means` are

@@ -24,6 +24,7 @@ def arrays(
         d.family, d.y, d.fixed.X, random.X @ effects, d.group, len(d.labels),
         nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=random.blocks,
         extent=d.extent, df=df, effects=effects, offset=d.offset, site=d.site,
+        place=d.site_of_row if d.crossed else None,
     )  # fmt: skip
 
 

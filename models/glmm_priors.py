@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,15 +110,19 @@ class Sampling:
         Positions in u of log standard deviations, and their prior means there.
     scaled : Affine
         theta, a vector of `glmm.loglik`, from u.
+    crossed : SiteCoordinates, optional
+        Of the effects of sites that patients cross, which are kept.
     """
 
     density: LogDensity
     begin: np.ndarray
     deviations: Mapping[int, float]
     scaled: Affine
+    crossed: SiteCoordinates | None = None
 
     def outward(self, drawn: Draws) -> Draws:
-        """Draws and their mode as vectors theta; those of the sites' effects have done their part.
+        """Draws and their mode as vectors theta; the effects of sites that patients are nested in
+        have done their part.
 
         Parameters
         ----------
@@ -126,7 +130,9 @@ class Sampling:
             In the coordinates without units.
         """
         d = len(self.scaled.centre)
-        return outward(drawn, lambda u: self.scaled.outward(u[..., :d]))
+        effects = None if self.crossed is None else self.crossed.effects(drawn.theta)
+        found = outward(drawn, lambda u: self.scaled.outward(u[..., :d]))
+        return replace(found, effects=effects)
 
 
 def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
@@ -141,9 +147,9 @@ def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
 
     means = {j: mean * float(np.exp(-inner.centre[j])) for j, mean in stack.deviations.items()}
     begin = to_unconstrained(inner.data, starting_point(inner.data))
-    if data.site is None:
+    if not data.shared:
         return Sampling(added(log_likelihood, log_prior), begin, means, scaled)
-    sites = SiteCoordinates.near(inner.data, begin, len(data.by_site.home) - 1)
+    sites = SiteCoordinates.near(inner.data, begin, data.n_sites)
 
     def with_sites(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = sites.log_likelihood(x)
@@ -151,4 +157,5 @@ def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
         gradient[:d] += slope
         return value + inner.constant + prior, gradient
 
-    return Sampling(with_sites, sites.begin, means, scaled)
+    crossed = None if data.place is None else sites
+    return Sampling(with_sites, sites.begin, means, scaled, crossed)

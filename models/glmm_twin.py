@@ -44,31 +44,31 @@ def twin(
             for j, (name, label) in enumerate(zip(stack.names[:k], stack.labels[:k], strict=True)):
                 own[name] = values[j] if name == label else pm.Deterministic(name, values[j])
         sd = pm.math.stack([own[name] for name in stack.names[-q:]])
-        raw = pm.Normal("raw", dims=("patient", "effect"))
+        raw, mean = pm.Normal("raw", dims=("patient", "effect")), d.offsets
         for site in d.outer:
-            of_sites = pm.Normal("raw_1", dims=site.name)
-            pm.Deterministic("b_1", of_sites * sd[-1], dims=site.name)
-            raw = pm.math.concatenate([raw, of_sites[d.site][:, None]], axis=1)
+            of_sites = pm.Normal("raw_1", dims=site.name) * sd[-1]
+            pm.Deterministic("b_1", of_sites, dims=site.name)
+            mean = mean + (d.effects.X @ effects)[:, -1] * of_sites[site.group]
         parts, factors, first = [], [], 0
         for k, size in enumerate(d.effects.blocks):
-            part, at = raw[:, first : first + size], slice(first, first + size)
-            factor = np.eye(size)
+            at, factor = slice(first, first + size), np.eye(size)
             if size > 1:
                 # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
                 name = "correlation_cholesky" + (f"_{k}" if k else "")
                 factor = pm.LKJCorr(name, n=size, eta=eta)
-                part = part @ factor.T
-            parts.append(part)
+            if first < several:  # the site's effect is by itself
+                parts.append(raw[:, at] @ factor.T if size > 1 else raw[:, at])
             factors.append(effects[at, at] @ (sd[at][:, None] * factor))
             first += size
-        centred = pm.math.concatenate(parts, axis=1) * sd
-        b = (centred @ effects.T)[:, :several]
+        to = effects[:several, :several]
+        centred = pm.math.concatenate(parts, axis=1) * sd[:several]
+        b = centred @ to.T
         pm.Deterministic("b", b, dims=("patient", "effect"))
         spreads = pm.math.concatenate([pm.math.sqrt((f**2).sum(axis=1)) for f in factors])
         for j, (name, label) in enumerate(zip(stack.names[-q:], stack.labels[-q:], strict=True)):
             if name != label:
                 pm.Deterministic(name, spreads[j])
-        mean = d.offsets + ((d.effects.X @ effects) * centred[d.group]).sum(axis=-1)
+        mean = mean + ((d.random.X @ to) * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
         parameters = [own[name] for name in stack.names[p:-q]]

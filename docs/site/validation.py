@@ -22,6 +22,7 @@ TITLES = {
     "demos": "Every number of both demo reports: survival, lme4, pbkrtest",
     "glmm": "Generalised mixed models: lme4, ordinal, brute-force integration",
     "glmm_counts": "Counts by mixed models: lme4, glmmTMB",
+    "glmm_crossed": "Patients seen at several sites: own integration, lme4, glmmTMB",
     "glmm_means": "Marginal means of generalised mixed models: emmeans",
     "glmm_r2": "R squared of generalised mixed models: lme4, ordinal",
     "glmm_sites": "Patients nested in sites: own integration, lme4, ordinal",

@@ -211,17 +211,20 @@ ANALYSES = (
     ),
     *(
         Analysis(
-            f"GLMM, {kind}, sites",
+            f"GLMM, {kind}, {'crossed' if crossed else 'sites'}",
             partial(
-                lambda k: _censored_terms(
-                    families_mixed.generalised_case(1, k, sites=True),
+                lambda k, crossed: _censored_terms(
+                    families_mixed.generalised_case(1, k, sites=True, crossed=crossed),
                     ("(1 | {patient})", "(1 | {site})"),
                 ),
-                kind,
+                kind, crossed,
             ),
             partial(_generalised, kind), ("models.GLMM",),
         )
-        for kind in families_mixed.WITH_SITES
+        for crossed, kinds in (
+            (False, families_mixed.WITH_SITES), (True, families_mixed.CROSSING)
+        )
+        for kind in kinds
     ),
     Analysis("Linear", lambda: replace(_censored_terms(families_mixed.linear_case(1)), formulas={
                  "model": Terms("{response}", ("{arm}", "{age}"))}),

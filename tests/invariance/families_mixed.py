@@ -124,9 +124,10 @@ def mixed_posterior(case: Case, residual: dict[str, str] | None = None) -> Answe
     return posterior_at(spec, weights, response=1, level=True, measurements=len(spec.design.y))
 
 
-def generalised_case(seed: int, family: str, sites: bool = False) -> Case:
+def generalised_case(seed: int, family: str, sites: bool = False, crossed: bool = False) -> Case:
     special = ("(1 | {patient})", "(1 | {site})") if sites else ("(1 | {patient})",)
-    case = mixed_case(seed, special=special, n=40 if family in ("bernoulli", "ordinal") else 24)
+    n = 40 if family in ("bernoulli", "ordinal") else 24
+    case = mixed_case(seed, special=special, n=n, crossed=crossed)
     rows, y = case["rows"].copy(), case["rows"]["crp"]
     if family == "bernoulli":
         rows["crp"] = np.where(y.isna(), 0, (y > 3).astype(int))
@@ -272,6 +273,7 @@ STRUCTURES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
 }  # fmt: skip
 KINDS = ("bernoulli", "ordinal", "censored", "student", *COUNTED)
 WITH_SITES = ("bernoulli", "censored")
+CROSSING = ("bernoulli", "poisson")
 
 MIXED = (
     *(
@@ -297,6 +299,12 @@ MIXED = (
         Family(f"GLMM, {kind}, sites", partial(generalised_case, family=kind, sites=True),
                partial(generalised_answer, family=kind), ("models.GLMM",), FEW)
         for kind in WITH_SITES
+    ),
+    *(
+        Family(f"GLMM, {kind}, crossed",
+               partial(generalised_case, family=kind, sites=True, crossed=True),
+               partial(generalised_answer, family=kind), ("models.GLMM",), FEW)
+        for kind in CROSSING
     ),
     *(
         Family(f"GLMM, {kind}, posterior", partial(generalised_case, family=kind),

@@ -35,6 +35,8 @@ EXPECTED = {
     "GLMM, nbinom1":              "R R R L | A L L L | R  | . . R .  | . . A",
     "GLMM, bernoulli, sites":     "R R R L | R L L L | R  | . . R .  | . . U",
     "GLMM, censored, sites":      "R R R L | R L L L | V  | . . . .  | R R U",
+    "GLMM, bernoulli, crossed":   "R R R L | R L L L | R  | . . R .  | . . U",
+    "GLMM, poisson, crossed":     "R R R L | A L L L | A  | . . R .  | . . R",
     "Linear":                     "R R R L | R L L L | A  | . . . .  | . . A",
     "CoxPH":                      "R R . L | . L L L | .  | R F F UR | . . .",
     "CoxPH, sites":               "R R . L | . L L L | .  | R R R R  | . . R",

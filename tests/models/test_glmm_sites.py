@@ -286,9 +286,6 @@ def test_a_site_without_any_event_has_an_answer(visits):
 
 
 def test_what_is_refused(visits):
-    crossed = visits.assign(site=visits["site"].where(visits["time"] < 3, 1))
-    with pytest.raises(DataError, match="take it of one visit, or leave"):
-        model("bernoulli", crossed).fit()
     with pytest.raises(FormulaError, match="no slopes by it"):
         model("bernoulli", visits, "time + (1 | patient) + (time | site)").fit()
     more = visits.assign(region=visits["site"] % 2)

@@ -11,10 +11,10 @@ import pandas as pd
 from longsurv.arguments import choice
 from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
-from longsurv.design.groupings import Grouping, RandomDesign, crossing
+from longsurv.design.groupings import Grouping, RandomDesign
 from longsurv.design.limits import beyond_alike, limits_of, notes_of
 from longsurv.design.merging import NOTHING, Merge, Merged, check_merge
-from longsurv.design.mixed import NEST, MixedDesign, mixed_design
+from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.offset import offset_of_new
 from longsurv.design.variables import variable
@@ -74,16 +74,23 @@ class GeneralisedDesign(MixedDesign):
 
     @property
     def site(self) -> np.ndarray | None:
-        """The site of each patient, an index into the labels of the outer grouping, shape (N,)."""
-        if not self.outer:
+        """The site of each patient, an index into the labels of the outer grouping, shape (N,);
+        None without sites, and where patients are found at several."""
+        if not self.outer or self.crossed:
             return None
         home = np.empty(len(self.labels), dtype=np.int64)
         home[self.group] = self.outer[0].group
         return home
 
     @property
+    def site_of_row(self) -> np.ndarray | None:
+        """The site of each row, shape (n,); None without sites."""
+        return self.outer[0].group if self.outer else None
+
+    @property
     def units(self) -> Grouping:
-        """What is independent of the rest: patients, or the sites that they are nested in."""
+        """What is independent of the rest: patients, or the sites that they are nested in; the
+        coarsest grouping, of which nothing is independent, where they cross."""
         return self.terms[-1]
 
     @property
@@ -263,19 +270,19 @@ def generalised_design(
 
 
 def check_groupings(design: MixedDesign) -> None:
-    """Refuse random effects beside those of patients that are not one of each one's site.
+    """Refuse random effects beside those of patients that are not one of each site.
 
     Raises
     ------
-    FormulaError, DataError
+    FormulaError
     """
     text = design.formula.text
     if len(design.outer) > 1:
         names = ", ".join(grouping.name for grouping in design.terms)
         raise FormulaError(
             f"{text!r} has random effects of {len(design.terms)} groupings, {names}; a generalised "
-            "mixed model takes two, patients and the sites they belong to. Of measured values an "
-            "LMM takes more"
+            "mixed model takes two, as of patients and of sites. Of measured values an LMM takes "
+            "more"
         )
     for site in design.outer:
         if site.random.names != ("Intercept",):
@@ -283,14 +290,6 @@ def check_groupings(design: MixedDesign) -> None:
                 f"{text!r}: beside the random effects of {design.group_name} a generalised mixed "
                 f"model takes one of {site.name}, (1 | {site.name}), and no slopes by it"
             )
-    if design.crossed:
-        found = crossing(design.terms)
-        assert found is not None
-        raise DataError(
-            f"{text!r}: {found.example}. A generalised mixed model takes patients that belong to "
-            f"one value of {found.coarse} each: take it of one visit, or leave (1 | {found.coarse})"
-            f" out; of measured values an LMM takes groups that cross. {NEST}"
-        )
 
 
 def check_values(family: Family, y: np.ndarray, name: str, index: pd.Index) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm.drawn import given_data
+from longsurv.likelihood.glmm.drawn import DrawnEffects, given_data, sites_of_rows
 from longsurv.likelihood.glmm.family import INTERVAL, LEFT, RIGHT
 
 CANDIDATES = 500
@@ -29,9 +29,13 @@ CANDIDATES = 500
 
 
 def drawn_effects(
-    data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator, count: int = CANDIDATES
-) -> np.ndarray:
-    """Random effects of the columns of Z given the patients' data, shape (N, q).
+    data: glmm.GLMMData,
+    theta: np.ndarray,
+    rng: np.random.Generator,
+    count: int = CANDIDATES,
+    sites: np.ndarray | None = None,
+) -> DrawnEffects:
+    """Random effects of the columns of Z given the patients' data.
 
     Parameters
     ----------
@@ -41,8 +45,10 @@ def drawn_effects(
     rng : Generator
     count : int
         Candidates, the same standard ones for all patients.
+    sites : ndarray, shape (J,), optional
+        Effects of their sites in units of the standard deviation, where they are known.
     """
-    return given_data(data, theta, rng, partial(_drawn, count=count))
+    return given_data(data, theta, rng, partial(_drawn, count=count), sites)
 
 
 def _drawn(
@@ -76,7 +82,10 @@ def quantile_residuals(
 
 
 def predicted_residuals(
-    data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator
+    data: glmm.GLMMData,
+    theta: np.ndarray,
+    rng: np.random.Generator,
+    sites: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predictors with the random effects drawn, and the residuals around them, shape (n,) both.
 
@@ -89,10 +98,13 @@ def predicted_residuals(
     theta : ndarray, shape (d,)
         As for `loglik_factor`.
     rng : Generator
+    sites : ndarray, shape (J,), optional
+        As for `drawn_effects`.
     """
     group = np.repeat(np.arange(len(data.first) - 1), np.diff(data.first))
-    b = drawn_effects(data, theta, rng)
-    eta = data.offset + data.X @ theta[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
+    b = drawn_effects(data, theta, rng, sites=sites)
+    random = b.of_rows(data.Z, group, sites_of_rows(data))
+    eta = data.offset + data.X @ theta[: data.p] + random
     (below, from_below), (upto, above) = _ends(data, theta, eta)
     share = rng.random(len(eta))
     up = below + share * (upto - below)

@@ -24,7 +24,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference.sample import Draws
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.counted import HIGHEST
-from longsurv.likelihood.glmm.drawn import given_data, new_effects
+from longsurv.likelihood.glmm.drawn import DrawnEffects, given_data, new_effects, sites_of_rows
 from longsurv.likelihood.glmm.family import EXACT
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 
@@ -159,13 +159,19 @@ def generalised_checks(
     drawn: list[Statistics] = []
     whole: list[Statistics] = []
     limits = (data.kind != EXACT).any()
-    for theta in posterior.draws.spread(draws):
-        drawn.append(statistics(replicate_responses(data, theta, rng)))
-        whole += [statistics(completed(data, glmm.to_factor(data, theta), rng))] if limits else []
+    for theta, z in posterior.draws.with_effects(draws):
+        drawn.append(statistics(replicate_responses(data, theta, rng, sites=z)))
+        if limits:
+            whole.append(statistics(completed(data, glmm.to_factor(data, theta), rng, z)))
     return compared(whole or statistics(data.y), drawn, level)
 
 
-def completed(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def completed(
+    data: glmm.GLMMData,
+    theta: np.ndarray,
+    rng: np.random.Generator,
+    sites: np.ndarray | None = None,
+) -> np.ndarray:
     """The values of the rows of `data`, shape (n,): one known by limits only is drawn given all of
     its patient's.
 
@@ -176,24 +182,34 @@ def completed(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) 
     theta : ndarray, shape (d,)
         As for `loglik_factor`.
     rng : Generator
+    sites : ndarray, shape (J,), optional
+        Effects of their sites in units of the standard deviation, where they are known.
     """
-    eta, residual = predicted_residuals(data, theta, rng)
+    eta, residual = predicted_residuals(data, theta, rng, sites)
     sigma = data.family.natural(theta[data.p : data.p + data.n_family])[0]
     return np.where(data.kind == EXACT, data.y, eta + sigma * residual)
 
 
 def replicate_responses(
-    data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator, *, new: bool = False
+    data: glmm.GLMMData,
+    theta: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    new: bool = False,
+    sites: np.ndarray | None = None,
 ) -> np.ndarray:
     """New responses of the rows of `data` at theta (d,) as in `glmm.loglik`, shape (n,): of the
-    same patients, or of `new` ones in their places."""
+    same patients, or of `new` ones in their places; of those with the effects of their sites, in
+    units of the standard deviation, where these are known."""
     at, patients = glmm.to_factor(data, theta), len(data.first) - 1
     group = np.repeat(np.arange(patients), np.diff(data.first))
     if new:
-        b = new_effects(data, rng) @ glmm.random_factor(data, at).T
+        Lam, u = glmm.random_factor(data, at), new_effects(data, rng)
+        k = data.q_own
+        b = DrawnEffects(u.own @ Lam[:k, :k].T, Lam[-1:, -1:].sum() * u.sites)
     else:
-        b = given_data(data, at, rng, near_effects)
-    eta = data.offset + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
+        b = given_data(data, at, rng, near_effects, sites)
+    eta = data.offset + data.X @ at[: data.p] + b.of_rows(data.Z, group, sites_of_rows(data))
     if data.family.log:  # wide priors go where no count is
         eta = np.minimum(eta, HIGHEST)
     return data.family.replicate(eta, at[data.p : data.p + data.n_family], data.kappa, rng)

@@ -69,6 +69,9 @@ class Draws:
         Mean acceptance probability that the step size was adapted to; None without chains.
     diverged_before : int
         Draws that diverged in a first run, at a lower acceptance, which these replace.
+    effects : ndarray, shape (chains, draws, J), optional
+        Effects of groups that were drawn beside theta, in units of their standard deviation, where
+        answers need them.
     """
 
     theta: np.ndarray
@@ -81,6 +84,7 @@ class Draws:
     quadrature_error: float | None = None
     target_accept: float | None = None
     diverged_before: int = 0
+    effects: np.ndarray | None = None
 
     @property
     def way(self) -> str:
@@ -94,8 +98,19 @@ class Draws:
 
     def spread(self, count: int) -> np.ndarray:
         """So many of those vectors, or all if there are no more, evenly spaced: shape (n, d)."""
-        flat = self.flat
-        return flat[np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int)]
+        return self.flat[self._spaced(count)]
+
+    def with_effects(self, count: int | None = None) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Those vectors, by default all, with the effects that were drawn beside each."""
+        at = np.arange(len(self.flat)) if count is None else self._spaced(count)
+        if self.effects is None:
+            return [(theta, None) for theta in self.flat[at]]
+        effects = self.effects.reshape(len(self.flat), -1)
+        return list(zip(self.flat[at], effects[at], strict=True))
+
+    def _spaced(self, count: int) -> np.ndarray:
+        total = self.theta.shape[0] * self.theta.shape[1]
+        return np.linspace(0, total - 1, min(count, total)).astype(int)
 
 
 def sample(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from longsurv.diagnostics.replicates import DrawnMixed, DrawnResponses
 
-type Replicated = Callable[[np.ndarray, bool], np.ndarray]
+type Replicated = Callable[[np.ndarray, bool, np.ndarray | None], np.ndarray]
 """Responses (n,) of the rows of the design at a vector of draws, of new patients or not."""
 
 
@@ -82,8 +82,10 @@ def predictive(post: DrawnFrom, draws: int, seed: int) -> DataTree:
     chains, kept, _ = theta.shape
     each = np.unique(np.linspace(0, kept - 1, min(max(draws // chains, 1), kept)).astype(int))
     replicated = _replicated(post.design, post, rng)
-    again = np.array([[replicated(at, False) for at in chain[each]] for chain in theta])
-    prior = np.array([[replicated(at, True) for at in _from_priors(post, draws, rng)]])
+    at = [[c * kept + k for k in each] for c in range(chains)]
+    drawn = post.draws.with_effects()
+    again = np.array([[replicated(drawn[j][0], False, drawn[j][1]) for j in own] for own in at])
+    prior = np.array([[replicated(at, True, None) for at in _from_priors(post, draws, rng)]])
     trees = {
         name: arviz_base.from_dict({name: {"y": y}}, coords={"draw": at})[name]
         for name, y, at in (
@@ -101,7 +103,7 @@ def _replicated(design: MixedDesign, post: DrawnFrom, rng: np.random.Generator) 
 
     kernel = cast("DrawnMixed", post).kernel
 
-    def draw(theta: np.ndarray, new: bool) -> np.ndarray:
+    def draw(theta: np.ndarray, new: bool, sites: np.ndarray | None) -> np.ndarray:
         return replicate(design, kernel, kernel.point(theta), rng, new=new)
 
     return draw
@@ -117,9 +119,9 @@ def _of_generalised(
     order = np.argsort(design.group, kind="stable")  # of the rows of the kernel
     limits = bool((design.extent != 0.0).any())
 
-    def draw(theta: np.ndarray, new: bool) -> np.ndarray:
+    def draw(theta: np.ndarray, new: bool, sites: np.ndarray | None) -> np.ndarray:
         y = np.empty(len(order))
-        y[order] = replicate_responses(data, theta, rng, new=new)
+        y[order] = replicate_responses(data, theta, rng, new=new, sites=sites)
         return beyond_alike(y, design.y, design.extent)[0] if limits else y
 
     return draw

@@ -111,10 +111,10 @@ def _of_generalised(design: GeneralisedDesign, fit: SimulatedGLMM) -> Draw:
     data, theta = fit.data, fit.theta
     mean = design.offsets + design.fixed.X @ theta[: data.p]
     Z, own = design.effects.X @ factor(data, theta), theta[data.p : data.p + data.n_family]
+    site = design.site_of_row
 
     def draw(rng: np.random.Generator) -> np.ndarray:
-        u = new_effects(data, rng)
-        eta = mean + np.einsum("nq,nq->n", Z, u[design.group])
+        eta = mean + new_effects(data, rng).of_rows(Z, design.group, site)
         return data.family.replicate(eta, own, data.kappa, rng)
 
     return draw

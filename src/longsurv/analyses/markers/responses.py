@@ -218,9 +218,9 @@ def _of_linear(spec: LMM) -> InHierarchy:
 def _of_generalised(spec: GLMM) -> InHierarchy:
     fit, data = spec.fit(), spec.arrays
     begin, cov = _interior(fit.theta, data), fit.cov_params().to_numpy()
-    if data.site is None:
+    if not data.shared:
         return InHierarchy(partial(glmm.loglik, data), begin, cov)
-    coordinates = SiteCoordinates.near(data, begin, len(data.by_site.home) - 1)
+    coordinates = SiteCoordinates.near(data, begin, data.n_sites)
     drawn = len(coordinates.estimate)
     return InHierarchy(coordinates.log_likelihood, coordinates.begin, cov, drawn)
 

@@ -41,6 +41,41 @@ class SiteRows(NamedTuple):
     home: np.ndarray
 
 
+class CrossedRows(NamedTuple):
+    """The rows sorted by patient, those of most sites first.
+
+    Attributes
+    ----------
+    y, extent, offset : ndarray, shape (n,)
+    X : ndarray, shape (n, p)
+    Z : ndarray, shape (n, q - 1)
+        Of the patients' own effects.
+    by : ndarray, shape (n,)
+        What the site's effect is multiplied by.
+    site : ndarray of int, shape (n,)
+    first : ndarray of int, shape (N + 1,)
+        First row of each patient.
+    many : ndarray of int, shape (N,)
+        Sites of each patient, never rising.
+    seen : ndarray of int, shape (N, D)
+        Those, then 0.
+    own : ndarray of int, shape (n,)
+        Which of its patient's sites a row is of.
+    """
+
+    y: np.ndarray
+    extent: np.ndarray
+    offset: np.ndarray
+    X: np.ndarray
+    Z: np.ndarray
+    by: np.ndarray
+    site: np.ndarray
+    first: np.ndarray
+    many: np.ndarray
+    seen: np.ndarray
+    own: np.ndarray
+
+
 @dataclass(frozen=True)
 class GLMMData:
     """Rows sorted by patient, and the quadrature rule.
@@ -74,6 +109,8 @@ class GLMMData:
     site : ndarray of int, shape (N,), optional
         Of each patient, 0 to J - 1. All patients of a site share one effect of the last column of
         Z, which is a block of its own; the rule is one for the other columns.
+    place : ndarray of int, shape (n,), optional
+        In place of `site`, where patients are found at several: the site of each row.
     spacing : float
         Of the rule over that effect: see `sites`.
     """
@@ -92,6 +129,7 @@ class GLMMData:
     effects: np.ndarray
     offset: np.ndarray
     site: np.ndarray | None = None
+    place: np.ndarray | None = None
     spacing: float = SPACING
 
     @property
@@ -122,7 +160,25 @@ class GLMMData:
     @property
     def q_own(self) -> int:
         """Number of random effects that a patient shares with nobody."""
-        return self.q - (self.site is not None)
+        return self.q - self.shared
+
+    @property
+    def shared(self) -> bool:
+        """Whether patients share the effect of the last column of Z with others of their site."""
+        return self.site is not None or self.place is not None
+
+    @property
+    def site_of_row(self) -> np.ndarray:
+        """The site of each row, shape (n,), where there are sites."""
+        if self.place is not None:
+            return self.place
+        assert self.site is not None
+        return np.repeat(self.site, np.diff(self.first))
+
+    @property
+    def n_sites(self) -> int:
+        """Their number, 0 without."""
+        return int(self.site_of_row.max()) + 1 if self.shared else 0
 
     @property
     def n_family(self) -> int:
@@ -167,10 +223,40 @@ class GLMMData:
             np.append(0, np.cumsum(np.bincount(self.site))),
         )
 
+    @cached_property
+    def crossed(self) -> CrossedRows:
+        """The rows as the kernel of sites that patients cross takes them."""
+        assert self.place is not None
+        N, group = (
+            len(self.first) - 1,
+            np.repeat(np.arange(len(self.first) - 1), np.diff(self.first)),
+        )
+        pairs, pair = np.unique(np.column_stack([group, self.place]), axis=0, return_inverse=True)
+        count = np.bincount(pairs[:, 0], minlength=N)
+        own = np.arange(len(pairs)) - (np.cumsum(count) - count)[pairs[:, 0]]
+        seen = np.zeros((N, int(count.max())), dtype=np.int64)
+        seen[pairs[:, 0], own] = pairs[:, 1]
+        patients = np.argsort(-count, kind="stable")
+        rank = np.empty(N, dtype=np.int64)
+        rank[patients] = np.arange(N)
+        rows = np.argsort(rank[group], kind="stable")
+        return CrossedRows(
+            self.y[rows],
+            self.extent[rows],
+            self.offset[rows],
+            self.X[rows],
+            np.ascontiguousarray(self.Z[rows, :-1]),
+            self.Z[rows, -1].copy(),
+            self.place[rows],
+            np.append(0, np.cumsum(np.diff(self.first)[patients])),
+            count[patients],
+            seen[patients],
+            own[pair.ravel()][rows],
+        )
+
     def given_sites(self, b: np.ndarray) -> Self:
         """The rows of patients by themselves, the effects b (J,) of their sites being known."""
-        assert self.site is not None
-        effect = np.repeat(b[self.site], np.diff(self.first))
+        effect = b[self.site_of_row]
         return replace(
             self,
             Z=np.ascontiguousarray(self.Z[:, :-1]),
@@ -178,6 +264,7 @@ class GLMMData:
             effects=self.effects[:-1, :-1],
             offset=self.offset + self.Z[:, -1] * effect,
             site=None,
+            place=None,
         )
 
 
@@ -197,6 +284,7 @@ def prepare(
     effects: np.ndarray | None = None,
     offset: np.ndarray | None = None,
     site: np.ndarray | None = None,
+    place: np.ndarray | None = None,
 ) -> GLMMData:
     """Sort the rows by patient.
 
@@ -225,6 +313,8 @@ def prepare(
         See `GLMMData`; 0 by default.
     site : ndarray of int, shape (n_groups,), optional
         See `GLMMData`; none by default.
+    place : ndarray of int, shape (n,), optional
+        See `GLMMData`; none by default.
     """
     order = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=n_groups)
@@ -244,4 +334,5 @@ def prepare(
         effects=np.eye(Z.shape[1]) if effects is None else effects,
         offset=np.zeros(len(y)) if offset is None else offset[order].astype(float),
         site=site,
+        place=None if place is None else place[order],
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from longsurv.likelihood.glmm import crossed_given
 from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.loglik import site_effects
 
@@ -16,28 +18,68 @@ type Drawer = Callable[[GLMMData, np.ndarray, np.random.Generator], np.ndarray]
 """Draws random effects of the columns of Z, shape (N, q), at theta of `loglik_factor`."""
 
 
-def new_effects(data: GLMMData, rng: np.random.Generator) -> np.ndarray:
-    """Standard normal effects of as many new patients, shape (N, q), in as many new sites."""
+class DrawnEffects(NamedTuple):
+    """Random effects of patients, and of their sites.
+
+    Attributes
+    ----------
+    own : ndarray, shape (N, q_own)
+    sites : ndarray, shape (J,)
+    """
+
+    own: np.ndarray
+    sites: np.ndarray
+
+    def of_rows(self, Z: np.ndarray, group: np.ndarray, site: np.ndarray | None) -> np.ndarray:
+        """What they add to the predictors of rows, shape (m,).
+
+        Parameters
+        ----------
+        Z : ndarray, shape (m, q)
+            The site's column last, where there are sites.
+        group : ndarray of int, shape (m,)
+            Patients.
+        site : ndarray of int, shape (m,), or None without sites
+        """
+        if site is None:
+            return np.einsum("mq,mq->m", Z, self.own[group])
+        b = np.column_stack([self.own[group], self.sites[site]])
+        return np.einsum("mq,mq->m", Z, b)
+
+
+def sites_of_rows(data: GLMMData) -> np.ndarray | None:
+    """The site of each row of `data`, shape (n,), or None without sites."""
+    return data.site_of_row if data.shared else None
+
+
+def new_effects(data: GLMMData, rng: np.random.Generator) -> DrawnEffects:
+    """Standard normal effects of as many new patients and sites."""
     u = rng.standard_normal((len(data.first) - 1, data.q))
-    if data.site is not None:
-        u[:, -1] = rng.standard_normal(int(data.site.max()) + 1)[data.site]
-    return u
+    return DrawnEffects(u[:, : data.q_own], rng.standard_normal(data.n_sites))
 
 
 def given_data(
-    data: GLMMData, theta: np.ndarray, rng: np.random.Generator, draw: Drawer
-) -> np.ndarray:
-    """Effects of the patients given the data, shape (N, q), by what draws them where patients are
-    independent: with sites, once the effects of these are drawn."""
-    if data.site is None:
-        return draw(data, theta, rng)
-    b = drawn_sites(data, theta, rng)
-    return np.column_stack([draw(data.given_sites(b), theta[:-1], rng), b[data.site]])
+    data: GLMMData,
+    theta: np.ndarray,
+    rng: np.random.Generator,
+    draw: Drawer,
+    sites: np.ndarray | None = None,
+) -> DrawnEffects:
+    """Effects of the patients given the data, by what draws them where patients are independent:
+    with sites, once the effects of these are drawn, or known in units of their standard deviation
+    (J,)."""
+    if not data.shared:
+        return DrawnEffects(draw(data, theta, rng), np.empty(0))
+    b = drawn_sites(data, theta, rng) if sites is None else float(theta[-1]) * sites
+    return DrawnEffects(draw(data.given_sites(b), theta[:-1], rng), b)
 
 
 def drawn_sites(data: GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Effects of the sites given the data, shape (J,): by their distribution functions, from a
-    spline through the log densities at the values of the integral."""
+    """Effects of the sites given the data, shape (J,): of sites that patients are nested in by
+    their distribution functions, from a spline through the log densities at the values of the
+    integral."""
+    if data.place is not None:
+        return crossed_given.one_drawn(data, theta, rng)
     from scipy.interpolate import CubicSpline
 
     out = []

@@ -52,7 +52,16 @@ def no_maximum(data: GLMMData, coordinates: Coordinates, names: Sequence[str]) -
     patients = zip(data.first[:-1], data.first[1:], strict=True)
     if family.logit and all(np.ptp(data.y[a:b]) == 0.0 for a, b in patients):
         return "no patient's response ever changes, so their spread has no finite estimate"
+    if family.logit and data.place is not None and _alike(data.y, data.place):
+        return "no response changes within a site, so their spread has no finite estimate"
     return None
+
+
+def _alike(y: np.ndarray, group: np.ndarray) -> bool:
+    """Whether y (n,) is the same in all rows of each group."""
+    order = np.argsort(group, kind="stable")
+    same = np.diff(group[order]) == 0
+    return bool((np.diff(y[order])[same] == 0.0).all())
 
 
 def separation(data: GLMMData, coordinates: Coordinates) -> np.ndarray | None:
@@ -210,9 +219,9 @@ def _basis(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
 
 def _unseen_space(data: GLMMData) -> np.ndarray:
     """Null space of (D, sigma^2) as the pairs of rows show them, in columns."""
-    if data.site is not None and (np.bincount(data.site) > 1).any():
+    if data.place is not None or (data.site is not None and (np.bincount(data.site) > 1).any()):
         # Rows of two patients show the variance between sites; what is left are the patients'.
-        own = _unseen_space(data.given_sites(np.zeros(int(data.site.max()) + 1)))
+        own = _unseen_space(data.given_sites(np.zeros(data.n_sites)))
         return np.insert(own, len(data.entries[0]) - 1, 0.0, axis=0)
     rows, columns = data.entries
     free = int(data.family.row_variance == "free")
@@ -262,8 +271,8 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Undeterminable:
     inner, q = coordinates.data, data.q
     group = np.repeat(np.arange(len(inner.first) - 1), np.diff(inner.first))
     parts = [_absorbed(data, coordinates, slice(0, data.q_own), group)]
-    if inner.site is not None:
-        parts.append(_absorbed(data, coordinates, slice(data.q_own, q), inner.site[group]))
+    if inner.shared:
+        parts.append(_absorbed(data, coordinates, slice(data.q_own, q), inner.site_of_row))
     sd = np.concatenate([found for found, _ in parts])
     rows, columns = data.entries
     i, j = (index[rows > columns] for index in (rows, columns))

@@ -5,7 +5,7 @@
 by adaptive Gauss-Hermite quadrature in u_i, where the likelihood is smooth even if a variance is
 zero. The gradient is that of the quadrature itself, the movement of the nodes with the parameters
 included, so it agrees with the value at every number of nodes. Where patients are of sites, the
-effects of those are integrated out as `sites` says.
+effects of those are integrated out as `sites` says, or `crossed` where they are seen at several.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from longsurv.likelihood.glmm import sites
+from longsurv.likelihood.glmm import crossed, sites
 from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.parameters import (
     full_phi,
@@ -31,7 +31,7 @@ def _in_factor(theta, m, kappa, code, Y, extent, offset, X, Z, first, levels, no
     values = np.empty(first.shape[0] - 1)
     d_beta, d_phi, d_Lam = marginal(
         theta[:p], full_phi(theta[p : p + m], code, kappa), triangle(theta, p, q, m), code, Y,
-        extent, offset, X, Z, first, levels, nodes, log_weights, values, True,
+        extent, offset, X, Z, first, levels, nodes, log_weights, values, np.empty(0), True,
     )  # fmt: skip
     return values.sum(), triangle_gradient(m, d_beta, d_phi, d_Lam)
 
@@ -45,7 +45,7 @@ def _unconstrained(
     phi, Lam = natural(theta, p, q, m, kappa, code)
     d_beta, d_phi, d_Lam = marginal(
         theta[:p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights,
-        values, True,
+        values, np.empty(0), True,
     )  # fmt: skip
     return values.sum(), unconstrained_gradient(theta, m, code, phi, Lam, d_beta, d_phi, d_Lam)
 
@@ -58,7 +58,7 @@ def _pointwise(thetas, m, kappa, code, Y, extent, offset, X, Z, first, levels, n
         phi, Lam = natural(thetas[s], p, q, m, kappa, code)
         marginal(
             thetas[s, :p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes,
-            log_weights, out[s], False,
+            log_weights, out[s], np.empty(0), False,
         )  # fmt: skip
     return out
 
@@ -99,11 +99,18 @@ def loglik(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     free, q = data.free_unconstrained, data.q
     size = data.p + data.n_family + q * (q + 1) // 2
     full = _expanded(theta, free, size)
-    if data.site is not None:
+    if data.place is not None:
+        value, gradient = crossed.unconstrained(data, full)
+    elif data.site is not None:
         value, gradient = sites.unconstrained(full, *sites.arrays(data))
     else:
         value, gradient = _unconstrained(full, *_arrays(data))
     return value, gradient[free]
+
+
+def factor_vector(data: GLMMData, theta: np.ndarray) -> np.ndarray:
+    """theta of `loglik_factor` with the whole lower triangle of Lam."""
+    return _expanded(theta, data.free_factor, data.p + data.n_family + data.q * (data.q + 1) // 2)
 
 
 def loglik_with_effects(
@@ -129,8 +136,11 @@ def loglik_with_effects(
     """
     free, q = data.free_unconstrained, data.q
     full = _expanded(theta, free, data.p + data.n_family + q * (q + 1) // 2)
-    *given, _ = sites.arrays(data)
-    value, gradient, by_effects = sites.with_effects(full, z, *given)
+    if data.place is not None:
+        value, gradient, by_effects = crossed.with_effects(data, full, z)
+    else:
+        *given, _ = sites.arrays(data)
+        value, gradient, by_effects = sites.with_effects(full, z, *given)
     return value, gradient[free], by_effects
 
 
@@ -141,10 +151,10 @@ def loglik_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]
     and phi, neither below 0, in place of logarithms; and the elements of Lam (D = Lam Lam') in the
     order of `GLMMData.entries`. Returns as `loglik`.
     """
-    free, q = data.free_factor, data.q
-    size = data.p + data.n_family + q * (q + 1) // 2
-    full = _expanded(theta, free, size)
-    if data.site is not None:
+    free, full = data.free_factor, factor_vector(data, theta)
+    if data.place is not None:
+        value, gradient = crossed.in_factor(data, full)
+    elif data.site is not None:
         value, gradient = sites.in_factor(full, *sites.arrays(data))
     else:
         value, gradient = _in_factor(full, *_arrays(data))
@@ -153,7 +163,8 @@ def loglik_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]
 
 def pointwise(data: GLMMData, thetas: np.ndarray) -> np.ndarray:
     """Marginal log-likelihood of each patient, shape (S, N), at vectors (S, d) as in `loglik`; with
-    sites of each of those, shape (S, J)."""
+    sites that patients are nested in of each of those, shape (S, J)."""
+    assert data.place is None  # then no patient is independent of the others
     q = data.q
     full = _expanded(thetas, data.free_unconstrained, data.p + data.n_family + q * (q + 1) // 2)
     full = np.ascontiguousarray(full)
@@ -185,7 +196,7 @@ def conditional(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def site_effects(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of each site's effect and their probabilities given the data, shape (J, K) both, at
-    theta as in `loglik_factor`."""
+    theta as in `loglik_factor`; of sites that patients are nested in."""
     Lam = random_factor(data, theta)
     z, probability = sites.conditional(data, theta, Lam)
     return Lam[-1, -1] * z, probability
@@ -193,6 +204,7 @@ def site_effects(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def conditional_standard(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same of u, with b = Lam u and u ~ N(0, I) before anything is known."""
+    assert data.place is None
     Lam = random_factor(data, theta)
     if data.site is None:
         phi = full_phi(theta[data.p : data.p + data.n_family], data.code, data.kappa)

@@ -250,7 +250,8 @@ def _nodes_move(y, V, nodes, work):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 def _add_gradient(code, y, V, X, Z, work, d_beta, raw, d_Lam):
-    """Add the patient's gradient in beta, the family parameters (see `constants`) and Lam."""
+    """Add the patient's gradient in beta, the family parameters (see `constants`) and Lam; leaves
+    that in the predictor of each row in place of the predictors."""
     q = work.u.shape[0]
     t, weight, weighted, P, e = work.trial, work.weight, work.at, work.P, work.e
     for j in range(y.shape[0]):
@@ -265,6 +266,7 @@ def _add_gradient(code, y, V, X, Z, work, d_beta, raw, d_Lam):
         for k in range(weight.shape[0]):
             weighted[k] = weight[k] * work.l1[j, k]
         slope = weighted.sum() + at_mode
+        work.eta[j] = slope
         for b in range(X.shape[1]):
             d_beta[b] += slope * X[j, b]
         for b in range(q):
@@ -296,7 +298,7 @@ def _patient(beta, Lam, offset, X, Z, eta, V):
 @njit(cache=True, nogil=True, error_model="numpy")
 def marginal(
     beta, phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights, values,
-    want_gradient,
+    slopes, want_gradient,
 ):  # fmt: skip
     """Log-likelihood of each patient into `values`, and the gradient of their sum.
 
@@ -308,6 +310,8 @@ def marginal(
         See `longsurv.likelihood.glmm.GLMMData`.
     values : ndarray, shape (N,)
         Written; -inf where a mode cannot be found.
+    slopes : ndarray, shape (n,) or (0,)
+        Written, with the gradient in the offset of each row, if it has elements.
     want_gradient : bool
         Otherwise the gradients returned are zero.
 
@@ -325,7 +329,7 @@ def marginal(
         _rule(np.zeros((1, q)), np.zeros(1), n_max),
     )  # fmt: skip
     par, raw, d_beta, d_Lam, many, one = lent(own)
-    beta, Lam, values = lent(beta), lent(Lam), lent(values)
+    beta, Lam, values, slopes = lent(beta), lent(Lam), lent(values), lent(slopes)
     Y, extent, offset, X, Z, first = lent(Rows(Y, extent, offset, X, Z, first))
     for i in range(first.shape[0] - 1):
         start, end = first[i], first[i + 1]
@@ -342,6 +346,8 @@ def marginal(
             values[i] = -math.inf
             continue
         _add_gradient(code, y, V, Xi, Zi, work, d_beta, raw, d_Lam)
+        if slopes.shape[0]:
+            slopes[start:end] = eta
     kept(own)
     return own.d_beta, parameter_gradient(code, phi, levels, own.raw), own.d_Lam
 

@@ -82,6 +82,13 @@ class SiteCoordinates:
         estimate = tau * mode * (1.0 + known) / known
         return cls(data, at, estimate, tau / np.sqrt(known), np.concatenate([theta, none]))
 
+    def effects(self, x: np.ndarray) -> np.ndarray:
+        """z, in units of the sites' standard deviation, shape (..., J), at vectors (..., d + J)."""
+        tau = np.exp(x[..., [self.at]])
+        total = np.hypot(tau, self.error)
+        w = x[..., x.shape[-1] - len(self.error) :]
+        return np.asarray(tau / total**2 * self.estimate + self.error / total * w)
+
     def log_likelihood(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Log density of the data and of the effects w given theta, up to a constant, and its
         gradient, at x of shape (d + J,)."""

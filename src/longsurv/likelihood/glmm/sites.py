@@ -61,7 +61,7 @@ def _at(z, own, model, want):
     beta[:p], beta[p] = model.beta, model.s * z
     d_beta, d_phi, d_Lam = marginal(
         beta, model.phi, model.Lam, model.code, own.y, own.extent, own.offset, own.X, own.Z,
-        own.first, model.levels, model.nodes, model.log_weights, values, want,
+        own.first, model.levels, model.nodes, model.log_weights, values, np.empty(0), want,
     )  # fmt: skip
     return values.sum() - 0.5 * z * z, d_beta, d_phi, d_Lam
 

@@ -14,12 +14,13 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum, identify
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates
-from longsurv.results.assemble import design_flags, undetermined_flag
+from longsurv.results.assemble import crossing_flags, design_flags, undetermined_flag
 from longsurv.results.columns import normal_columns, wald_columns
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.flags import (
     boundaries,
     dispersion_flags,
+    laplace_flags,
     quadrature_flags,
     quadrature_name,
     site_flags,
@@ -141,11 +142,13 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             method=f"maximum likelihood, {quadrature_name(design, nodes)}",
             flags=(
                 *design_flags(design),
+                *crossing_flags(design),
                 *design.notes,
                 *origin_flags(design),
                 *site_flags(design),
                 *undetermined_flag(lost.names, lost.why),
                 *(words for name, words in boundary.items() if name not in lost.names),
+                *laplace_flags(design, data, theta, half),
                 *quadrature_flags(data, theta, optimum.value, nodes),
                 *dispersion_flags(data, theta),
             ),
@@ -217,7 +220,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         return self.variance.table(level)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
-        """Conditional means of the random effects, by the quadrature of the fit.
+        """Conditional means of the random effects, by the quadrature of the fit; where patients are
+        seen at several sites, by weighted points around the mode of the sites' effects.
 
         Parameters
         ----------
@@ -255,7 +259,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             Of the interval of the mean; for probabilities it is made on the logit scale, for
             expected counts on the logarithmic one.
         by_patient : bool
-            Use the random effects of the patient, and of the site it belongs to.
+            Use the random effects of the patient, and of the site of the row.
         new_groups : {"error", "population"}
             What to do for a patient, or a site, the model has not seen: refuse, or average over all
             of them. A new patient of a known site has the site's effect.

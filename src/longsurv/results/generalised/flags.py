@@ -8,6 +8,7 @@ import numpy as np
 
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm.crossed_given import correction
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.family import Family
 from longsurv.results.assemble import few_sites_flag
@@ -16,6 +17,9 @@ from longsurv.results.reference import chi2_p_value
 
 DISPERSION_LEVEL = 0.05
 """p value of the test for overdispersion below which the result speaks of it."""
+WORTH_SAMPLING = 0.2
+"""Standard errors by which Laplace's approximation may move an estimate before the result speaks of
+the other engine."""
 QUADRATURE_TOLERANCE = 0.01
 """Log-likelihood by which a finer rule may differ before the result says so."""
 
@@ -29,6 +33,13 @@ def quadrature_name(design: GeneralisedDesign, nodes: int, *, drawn: bool = Fals
     rule, end = "within the trapezoidal rule over the effect of its", ""
     if drawn:
         rule, end = "while the effect of its", " is drawn"
+    if design.crossed:
+        rule = (
+            "while the effects of"
+            if drawn
+            else "within Laplace's approximation over the effects of"
+        )
+        end = " are drawn" if drawn else ""
     of_sites = "".join(
         f" for each {design.group_name}, {rule} {site.name}{end}" for site in design.outer
     )
@@ -84,6 +95,30 @@ def site_flags(design: GeneralisedDesign) -> tuple[str, ...]:
             )
         flags += few_sites_flag(site.name, len(site.labels))
     return tuple(flags)
+
+
+def laplace_flags(
+    design: GeneralisedDesign, data: glmm.GLMMData, theta: np.ndarray, half: np.ndarray
+) -> tuple[str, ...]:
+    """How far Laplace's approximation over the effects of sites that patients cross is from exact,
+    in the log-likelihood at theta (d,) and in estimates, whose covariance is half half' (d, d)."""
+    if data.place is None or theta[-1] == 0.0:
+        return ()
+    found = correction(data, theta)
+    name = design.units.name
+    if found is None:
+        return (f"How exact Laplace's approximation over the effects of {name} is was not found.",)
+    se = np.sqrt((half**2).sum(axis=1))
+    moves = half @ (half.T @ found.gradient)
+    far = float(np.max(np.abs(moves[se > 0.0]) / se[se > 0.0], initial=0.0))
+    words = (
+        f"Laplace's approximation over the effects of {name}: by importance sampling the "
+        f"log-likelihood here is {found.value:+.2g} different (standard error {found.error:.1g}), "
+        f"and exact integrals would move no parameter by more than about {far:.2g} standard errors."
+    )
+    if far > WORTH_SAMPLING or not found.error < 0.5:
+        words += " sample() draws these effects and does not approximate them."
+    return (words,)
 
 
 def quadrature_flags(

@@ -296,8 +296,8 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating,
         Raises
         ------
         LongsurvError
-            For another family, two categories or a model without covariates, if there is no
-            estimate of some variance, or the fit has not converged.
+            For another family, two categories, a model without covariates or patients at several
+            sites, if there is no estimate of some variance, or the fit has not converged.
         """
         from longsurv.results.generalised.proportional_odds import proportional_odds
 

@@ -13,9 +13,10 @@ from longsurv.design.random_columns import origin_flags
 from longsurv.diagnostics.replicates import near_effects
 from longsurv.inference import Draws
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm.drawn import drawn_sites, given_data
+from longsurv.likelihood.glmm.crossed_given import Points
+from longsurv.likelihood.glmm.drawn import DrawnEffects, drawn_sites, given_data
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.assemble import crossing_flags, design_flags, sampling_flags
 from longsurv.results.columns import draw_columns
 from longsurv.results.criticism import Replicated
 from longsurv.results.generalised.flags import (
@@ -26,9 +27,11 @@ from longsurv.results.generalised.flags import (
 )
 from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
 from longsurv.results.generalised.quantities import (
+    AskedRows,
     effect_moments,
     factor,
     mean_response,
+    moments_at,
     natural_draws,
     population_means,
 )
@@ -87,6 +90,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
         flags = (
             *design_flags(design),
+            *crossing_flags(design),
             *design.notes,
             *origin_flags(design),
             *site_flags(design),
@@ -98,7 +102,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         at = glmm.to_factor(data, top)
         flags += quadrature_flags(data, at, glmm.loglik(data, top)[0], nodes)
         flags += dispersion_flags(data, at)
-        density = "marginal" if data.site is None else "patients' marginal"
+        density = "patients' marginal" if data.shared else "marginal"
         rule = quadrature_name(design, nodes, drawn=True)
         return cls(
             spec=spec,
@@ -115,9 +119,29 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
 
     def _pointwise(self) -> Pointwise:
         design, (chains, kept, _) = self.design, self.draws.theta.shape
+        if design.crossed:
+            # Given the effects of the sites, which are drawn, patients are independent.
+            drawn = zip(self.draws.flat, self._sites(), strict=True)
+            values = np.array([self._patients(theta, z) for theta, z in drawn])
+            return Pointwise(
+                values.reshape(chains, kept, -1), design.group_name, design.labels, design.y
+            )
         values = glmm.pointwise(self.data, self.draws.flat)
         units = design.units
         return Pointwise(values.reshape(chains, kept, -1), units.name, units.labels, design.y)
+
+    def _sites(self) -> np.ndarray:
+        """The effects of sites that patients cross, in units of their standard deviation, as they
+        were drawn beside the parameters, shape (draws, J)."""
+        assert self.draws.effects is not None
+        return self.draws.effects.reshape(-1, self.data.n_sites)
+
+    def _patients(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Log-likelihood of each patient given the effects of the sites, shape (N,)."""
+        at = glmm.to_factor(self.data, theta)
+        alone = self.data.given_sites(at[-1] * z)
+        own = np.delete(theta, self.data.p + self.data.n_family + self.data.q - 1)
+        return glmm.pointwise(alone, own[None])[0]
 
     def thetas(self) -> Iterator[np.ndarray]:
         """The draws as vectors of `likelihood.glmm.loglik_factor`, chain after chain."""
@@ -138,7 +162,13 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             The patient's column (with sites: grouping and group), effect, estimate, std_error,
             conf_low, conf_high.
         """
-        each = [effect_moments(self.data, theta) for theta in self.thetas()]
+        if self.design.crossed:
+            each = [
+                moments_at(self.data, at, Points(at[-1] * z[None], np.ones(1)))
+                for at, z in zip(self.thetas(), self._sites(), strict=True)
+            ]
+        else:
+            each = [effect_moments(self.data, theta) for theta in self.thetas()]
         found = []
         for of_group in zip(*each, strict=True):
             centre = np.stack([mean for mean, _ in of_group])
@@ -165,8 +195,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             Of the equal-tailed interval of the mean.
         by_patient : bool
             Use the random effects of the patient, drawn from the normal distribution with the mean
-            and the covariance they have at each draw of the parameters, and of the site it belongs
-            to.
+            and the covariance they have at each draw of the parameters, and of the site of the row.
         new_groups : {"error", "population"}
             What to do for a patient, or a site, the model has not seen: refuse, or draw its random
             effects from the distribution of the population. A new patient of a known site has the
@@ -190,10 +219,15 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         values = (
             offset + thetas[:, : data.p] @ X.T if link else population_means(data, thetas, rows)
         )
+        if by_patient and self.design.crossed:
+            for theta, value, z in zip(thetas, values, self._sites(), strict=True):
+                eta = X @ theta[: data.p] + offset + self._random_part(theta, z, rng, rows)
+                value[:] = eta if link else mean_response(data, theta, eta)
+            return by_category(frame, self.design, draw_columns(values, level))
         for theta, value in zip(thetas, values, strict=True):
             parts = []
             if len(known):
-                parts.append((known, given_data(data, theta, rng, near_effects)[group[known]]))
+                parts.append((known, self._known_effects(theta, rng)[group[known]]))
             if len(unseen):
                 home = None if site is None else site[unseen]
                 parts.append((unseen, self._new_effects(theta, rng, person, home)))
@@ -231,6 +265,32 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         from longsurv.diagnostics.replicates import generalised_checks
 
         return generalised_checks(self, draws, seed, level)
+
+    def _random_part(
+        self, theta: np.ndarray, z: np.ndarray, rng: np.random.Generator, rows: AskedRows
+    ) -> np.ndarray:
+        """Of the predictors of rows (m,) whose patients cross the sites, of effects z (J,)."""
+        _, Z, group, _, site = rows
+        assert site is not None
+        data, Lam, k = self.data, factor(self.data, theta), self.data.q_own
+        drawn = given_data(data, theta, rng, near_effects, z)
+        own, of_sites = drawn.own @ data.effects[:k, :k].T, data.effects[-1, -1] * drawn.sites
+        new = rng.standard_normal((max(-int(group.min()), 0), k)) @ Lam[:k, :k].T
+        elsewhere = Lam[-1, -1] * rng.standard_normal(max(-int(site.min()), 0))
+        person = np.where(group >= 0, group, len(own) - 1 - group)
+        place = np.where(site >= 0, site, len(of_sites) - 1 - site)
+        both = DrawnEffects(np.concatenate([own, new]), np.concatenate([of_sites, elsewhere]))
+        return both.of_rows(Z, person, place)
+
+    def _known_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Random effects of the patients given their data, and of the sites they are nested in,
+        shape (N, q)."""
+        data = self.data
+        drawn = given_data(data, theta, rng, near_effects)
+        b = drawn.own
+        if data.site is not None:
+            b = np.column_stack([b, drawn.sites[data.site]])
+        return b @ data.effects.T
 
     def _new_effects(
         self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray,

@@ -98,6 +98,12 @@ def proportional_odds(fit: FittedOrdinal, level: float, seed: int) -> Proportion
         )
     if not design.fixed.names:
         raise LongsurvError("a model without covariates has no odds ratios to test")
+    if design.crossed:
+        raise LongsurvError(
+            f"the test adds up the scores of independent {design.group_name}s, and those of "
+            f"{fit.spec.formula!r} share values of {design.units.name}; fit the model without "
+            f"(1 | {design.units.name}) to test proportional odds"
+        )
     check_determined(fit, "tested for proportional odds")
     return ProportionalOdds(_tests(fit, seed), _by_cut(fit, level))
 

@@ -14,6 +14,8 @@ import numpy as np
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
 from longsurv.likelihood.arithmetic.covariance import covariance
+from longsurv.likelihood.glmm import crossed_given
+from longsurv.likelihood.glmm.crossed_given import Points
 
 STANDARD_NORMAL = np.arange(-60, 61) / 4.0
 """Where a response is averaged over patients: the trapezoid rule, whose error for a logit model
@@ -35,6 +37,7 @@ class AskedRows(NamedTuple):
     offset : ndarray, shape (m,)
     site : ndarray of int, shape (m,), optional
         Site of a patient who is averaged over, or -1 for one of those too; where there are sites.
+        Where patients cross the sites, that of every row.
     """
 
     X: np.ndarray
@@ -112,7 +115,9 @@ def node_moments(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
 
 def effect_moments(data: glmm.GLMMData, theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Means and variances (G, q) given the data of the formula's random effects: of patients, and
-    of the sites they belong to where there are any."""
+    of their sites where there are any."""
+    if data.place is not None:
+        return moments_at(data, theta, points_given(data, theta))
     mean, cov = node_moments(*conditional(data, theta))
     variance = np.diagonal(cov, axis1=1, axis2=2)
     if data.site is None:
@@ -121,6 +126,27 @@ def effect_moments(data: glmm.GLMMData, theta: np.ndarray) -> list[tuple[np.ndar
     of_sites = node_moments(b[:, :, None], probability)
     q = data.q_own
     return [(mean[:, :q], variance[:, :q]), (of_sites[0], of_sites[1][:, 0])]
+
+
+def points_given(data: glmm.GLMMData, theta: np.ndarray) -> Points:
+    """Effects of sites that patients cross, given the data, with enough nodes for a variance."""
+    fine = with_rule(data, 5) if len(data.nodes) < 5 else data
+    return crossed_given.given_data(fine, theta)
+
+
+def moments_at(
+    data: glmm.GLMMData, theta: np.ndarray, points: Points
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The same where the effects of the sites are `points`, each with its probability."""
+    count, q = len(data.first) - 1, data.q_own
+    first, second = np.zeros((count, q)), np.zeros((count, q))
+    for b, weight in points:
+        mean, cov = node_moments(*conditional(data.given_sites(b), theta[:-1]))
+        first += weight * mean
+        second += weight * (np.diagonal(cov, axis1=1, axis2=2) + mean**2)
+    (mean, variance), scale = points.moments(), float(data.effects[-1, -1])
+    of_sites = scale * mean[:, None], scale**2 * variance[:, None]
+    return [(first, np.maximum(second - first**2, 0.0)), of_sites]
 
 
 def with_rule(data: glmm.GLMMData, nodes: int) -> glmm.GLMMData:
@@ -179,6 +205,8 @@ def row_means(
     population. Shapes (m,), or (m, levels) for an ordinal response.
     """
     X, Z, group, offset, site = rows
+    if data.place is not None and site is not None:
+        return _crossed_means(data, theta, rows, link)
     eta = offset + X @ theta[: data.p]
     sd = np.sqrt(((Z @ factor(data, theta)) ** 2).sum(axis=1))
     normal = np.broadcast_to(_normal_weights(), (len(eta), len(STANDARD_NORMAL)))
@@ -199,6 +227,43 @@ def row_means(
         away = value - mean[chosen][:, None]
         variance[chosen] = np.einsum("mk,mk...->m...", weight[chosen], away**2)
     return mean, variance
+
+
+def _crossed_means(
+    data: glmm.GLMMData, theta: np.ndarray, rows: AskedRows, link: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where patients cross the sites: over the effects of these given the data, and over
+    those of a patient given both."""
+    X, Z, group, offset, site = rows
+    assert site is not None
+    eta, Lam = offset + X @ theta[: data.p], factor(data, theta)
+    own = np.sqrt(((Z @ Lam)[:, :-1] ** 2).sum(axis=1))
+    new_site = np.abs(Z[:, -1] * Lam[-1, -1])
+    shape = (len(eta),) if link or not data.levels else (len(eta), data.levels)
+    first, second = np.zeros(shape), np.zeros(shape)
+    kinds = [(known, seen) for known in (True, False) for seen in (True, False)]
+    for b, weight in points_given(data, theta):
+        nodes, weights = conditional(data.given_sites(b), theta[:-1])
+        for known, seen in kinds:
+            at = np.flatnonzero(((group >= 0) == known) & ((site >= 0) == seen))
+            if not len(at):
+                continue
+            shift = own[at, None] * STANDARD_NORMAL
+            share = np.broadcast_to(_normal_weights(), shift.shape)
+            if known:
+                shift = np.einsum("mq,mkq->mk", Z[at, :-1], nodes[group[at]])
+                share = weights[group[at]]
+            if seen:
+                shift = shift + (Z[at, -1] * b[site[at]] * data.effects[-1, -1])[:, None]
+            else:
+                wide = new_site[at, None, None] * STANDARD_NORMAL
+                shift = (shift[:, :, None] + wide).reshape(len(at), -1)
+                share = (share[:, :, None] * _normal_weights()).reshape(len(at), -1)
+            place = eta[at, None] + shift
+            value = place if link else mean_response(data, theta, place)
+            first[at] += weight * np.einsum("mk,mk...->m...", share, value)
+            second[at] += weight * np.einsum("mk,mk...->m...", share, value**2)
+    return first, np.maximum(second - first**2, 0.0)
 
 
 def _of_known_sites(

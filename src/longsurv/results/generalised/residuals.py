@@ -19,7 +19,8 @@ def residuals(fit: SimulatedGLMM, seed: int) -> pd.DataFrame:
     design, data, theta = fit.design, fit.data, fit.theta
     own = {}
     if not design.levels:
-        rows = AskedRows(design.fixed.X, design.effects.X, design.group, design.offsets)
+        site = design.site_of_row if design.crossed else None
+        rows = AskedRows(design.fixed.X, design.effects.X, design.group, design.offsets, site)
         fitted, _ = row_means(data, theta, rows, link=False)
         seen = np.where(design.kind == EXACT, design.y, np.nan)
         own = {"fitted": fitted, "residual": seen - fitted}

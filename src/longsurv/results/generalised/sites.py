@@ -29,7 +29,7 @@ def variance_test(fit: FittedWithSites) -> pd.DataFrame:
             f"{design.group_name}; a term such as (1 | site) makes one"
         )
     check_determined(fit, "tested for a variance between sites")
-    alone = replace(design, outer=(), row_pairs=None)
+    alone = replace(design, outer=(), row_pairs=None, crossed=False)
     without = cast("FittedWithSites", fit.again(fit.spec.with_design(alone)))
     name = design.deviations[-1]
     value = fit.variance.values[fit.variance.names.index(name)]
