@@ -110,19 +110,18 @@ class Sampling:
         Positions in u of log standard deviations, and their prior means there.
     scaled : Affine
         theta, a vector of `glmm.loglik`, from u.
-    crossed : SiteCoordinates, optional
-        Of the effects of sites that patients cross, which are kept.
+    sites : SiteCoordinates, optional
+        Of the effects of sites, which are kept.
     """
 
     density: LogDensity
     begin: np.ndarray
     deviations: Mapping[int, float]
     scaled: Affine
-    crossed: SiteCoordinates | None = None
+    sites: SiteCoordinates | None = None
 
     def outward(self, drawn: Draws) -> Draws:
-        """Draws and their mode as vectors theta; the effects of sites that patients are nested in
-        have done their part.
+        """Draws and their mode as vectors theta, with the effects of sites beside them.
 
         Parameters
         ----------
@@ -130,7 +129,7 @@ class Sampling:
             In the coordinates without units.
         """
         d = len(self.scaled.centre)
-        effects = None if self.crossed is None else self.crossed.effects(drawn.theta)
+        effects = None if self.sites is None else self.sites.effects(drawn.theta)
         found = outward(drawn, lambda u: self.scaled.outward(u[..., :d]))
         return replace(found, effects=effects)
 
@@ -157,5 +156,4 @@ def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
         gradient[:d] += slope
         return value + inner.constant + prior, gradient
 
-    crossed = None if data.place is None else sites
-    return Sampling(with_sites, sites.begin, means, scaled, crossed)
+    return Sampling(with_sites, sites.begin, means, scaled, sites)

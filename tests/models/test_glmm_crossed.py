@@ -258,7 +258,7 @@ def test_effects_are_drawn_in_units_that_suit_the_data(visits, family):
     spec = model(family, visits, nodes=5)
     stack = spec.prior_stack(None)
     found = sampling(spec.arrays, stack)
-    assert found.crossed is not None
+    assert found.sites is not None
     d, u = len(stack.names), found.begin + 0.1
     gradient = found.density(u)[1]
     numeric = [
@@ -268,10 +268,10 @@ def test_effects_are_drawn_in_units_that_suit_the_data(visits, family):
 
     def difference(u: np.ndarray) -> float:
         """From log p(data, theta, z) + log |dz/dw|."""
-        theta, z = found.scaled.outward(u[:d]), found.crossed.effects(u)
+        theta, z = found.scaled.outward(u[:d]), found.sites.effects(u)
         whole = glmm.loglik_with_effects(spec.arrays, theta, z)[0]
         jacobian = [
-            np.log((found.crossed.effects(u + e) - z)[j] / e[d + j])
+            np.log((found.sites.effects(u + e) - z)[j] / e[d + j])
             for j, e in enumerate(1e-3 * np.eye(len(u))[d:])
         ]
         prior = stack.value_and_gradient(theta)[0]

@@ -184,7 +184,7 @@ def test_quantile_residuals_see_what_a_model_leaves_out(wrong):
 def test_effects_are_drawn_from_their_distribution_given_the_data(fitted):
     fit = fitted("bernoulli")
     rng = np.random.default_rng(6)
-    drawn = np.stack([drawn_effects(fit.data, fit.theta, rng)[:, 0] for _ in range(100)])
+    drawn = np.stack([drawn_effects(fit.data, fit.theta, rng).own[:, 0] for _ in range(100)])
     drawn *= fit.data.effects[0, 0]
     table = fit.ranef()
     away = (drawn.mean(axis=0) - table["estimate"]) / table["std_error"] * np.sqrt(100)

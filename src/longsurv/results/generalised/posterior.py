@@ -131,8 +131,8 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         return Pointwise(values.reshape(chains, kept, -1), units.name, units.labels, design.y)
 
     def _sites(self) -> np.ndarray:
-        """The effects of sites that patients cross, in units of their standard deviation, as they
-        were drawn beside the parameters, shape (draws, J)."""
+        """The effects of sites, in units of their standard deviation, as they were drawn beside the
+        parameters, shape (draws, J)."""
         assert self.draws.effects is not None
         return self.draws.effects.reshape(-1, self.data.n_sites)
 
@@ -162,7 +162,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             The patient's column (with sites: grouping and group), effect, estimate, std_error,
             conf_low, conf_high.
         """
-        if self.design.crossed:
+        if self.data.shared:
             each = [
                 moments_at(self.data, at, Points(at[-1] * z[None], np.ones(1)))
                 for at, z in zip(self.thetas(), self._sites(), strict=True)
@@ -224,10 +224,11 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
                 eta = X @ theta[: data.p] + offset + self._random_part(theta, z, rng, rows)
                 value[:] = eta if link else mean_response(data, theta, eta)
             return by_category(frame, self.design, draw_columns(values, level))
-        for theta, value in zip(thetas, values, strict=True):
+        effects = self._sites() if data.shared else [None] * len(thetas)
+        for theta, value, z in zip(thetas, values, effects, strict=True):
             parts = []
             if len(known):
-                parts.append((known, self._known_effects(theta, rng)[group[known]]))
+                parts.append((known, self._known_effects(theta, z, rng)[group[known]]))
             if len(unseen):
                 home = None if site is None else site[unseen]
                 parts.append((unseen, self._new_effects(theta, rng, person, home)))
@@ -282,11 +283,13 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         both = DrawnEffects(np.concatenate([own, new]), np.concatenate([of_sites, elsewhere]))
         return both.of_rows(Z, person, place)
 
-    def _known_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _known_effects(
+        self, theta: np.ndarray, z: np.ndarray | None, rng: np.random.Generator
+    ) -> np.ndarray:
         """Random effects of the patients given their data, and of the sites they are nested in,
         shape (N, q)."""
         data = self.data
-        drawn = given_data(data, theta, rng, near_effects)
+        drawn = given_data(data, theta, rng, near_effects, z)
         b = drawn.own
         if data.site is not None:
             b = np.column_stack([b, drawn.sites[data.site]])
