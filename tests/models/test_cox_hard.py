@@ -140,7 +140,8 @@ class TestInvariance:
 
 def test_draws_of_the_baseline_have_the_moments_of_their_gammas(table):
     """Mean the estimate's jump, variance its square over the number of deaths, in every stratum."""
-    from longsurv.results.survival.cox_curves import drawn_hazards, people
+    from longsurv.results.survival.cox_curves import people
+    from longsurv.results.survival.cox_drawn_curves import drawn_hazards
 
     spec = CoxPH("Surv(entry, exit, event) ~ x + z + strata(site)", data=table("tied"))
     fit, times = spec.fit(), np.array([3.0, 5.0, 9.0])

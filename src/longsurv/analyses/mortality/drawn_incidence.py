@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.likelihood.cox.draws import mean_incidence
-from longsurv.results.survival.cox_curves import DrawnHazards, drawn_factors, people
+from longsurv.results.survival.cox_curves import people
+from longsurv.results.survival.cox_drawn_curves import DrawnHazards, drawn_factors
 from longsurv.results.survival.specification import CoxSpecification
 
 if TYPE_CHECKING:

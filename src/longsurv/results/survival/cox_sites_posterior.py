@@ -17,13 +17,8 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.idata import Pointwise
-from longsurv.results.survival.cox_curves import (
-    area_rule,
-    check_times,
-    drawn_curves,
-    drawn_hazards,
-    people,
-)
+from longsurv.results.survival.cox_curves import area_rule, check_times, people
+from longsurv.results.survival.cox_drawn_curves import drawn_curves, drawn_hazards
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
 from longsurv.results.survival.ratios import RatioPosterior
 from longsurv.results.survival.sites import WithEffects, effects_table, site_flags
