@@ -16,6 +16,8 @@ from longsurv.likelihood import hazard as hz
 from longsurv.likelihood.hazard.between import chances, rates
 from longsurv.likelihood.hazard.separation import separation
 
+from .test_loglik import weighted_mean
+
 KINDS = ("exponential", "weibull", "piecewise", "mspline")
 KNOTS = {"piecewise": (2.0, 5.0), "mspline": (2.0, 5.0)}
 BETWEEN = 'Surv(left, right, type="interval2") ~ x + z + offset(known)'
@@ -45,7 +47,7 @@ def designed(rows, kind):
 def by_quadrature(rows, kind, theta):
     """The log-likelihood as the integral of the density of the event's time over its window."""
     base, b, g = designed(rows, kind).baseline, theta[:2], theta[2:]
-    centre, middle = rows[["x", "z"]].mean(), rows["known"].median()
+    centre, middle = weighted_mean(rows), rows["known"].median()
     last = max(rows["left"].max(), rows["right"].where(np.isfinite(rows["right"])).max())
     full = np.r_[[0.0] * 4, KNOTS["mspline"], [last] * 4]
     elements = [BSpline.basis_element(full[k : k + 5], extrapolate=False) for k in range(6)]

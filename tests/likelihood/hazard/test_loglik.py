@@ -45,10 +45,15 @@ def designed(rows, kind, varying=()):
     return hazard_design(survival, kind, knots=KNOTS.get(kind), time_varying=varying)
 
 
+def weighted_mean(rows):
+    """Of the covariates, over the patients that rows count for."""
+    return rows[["x", "z"]].mul(rows["w"], axis=0).sum() / rows["w"].sum()
+
+
 def by_quadrature(rows, kind, varying, theta):
     """The log-likelihood from the model's definition, each cumulative hazard integrated."""
     base = designed(rows, kind, varying).baseline
-    centre, middle = rows[["x", "z"]].mean(), rows["known"].median()
+    centre, middle = weighted_mean(rows), rows["known"].median()
     usual = np.average(rows["x"], weights=rows["w"] * (rows["exit"] - rows["entry"]))
     p = 2 + len(varying)
     b, g = theta[:p], theta[p:]
@@ -157,7 +162,7 @@ def test_firth_s_penalty_is_that_of_poisson_counts(rows):
     """With a constant hazard: half log det of X' diag(expected events) X."""
     design = designed(rows, "exponential")
     theta = np.array([0.3, -0.2, -1.5])
-    X = np.column_stack([rows[["x", "z"]] - rows[["x", "z"]].mean(), np.ones(len(rows))])
+    X = np.column_stack([rows[["x", "z"]] - weighted_mean(rows), np.ones(len(rows))])
     mu = np.exp(X @ theta + rows["known"] - rows["known"].median())
     mu *= rows["w"] * (rows["exit"] - rows["entry"])
     expected = 0.5 * np.linalg.slogdet(X.T @ (X * mu.to_numpy()[:, None]))[1]

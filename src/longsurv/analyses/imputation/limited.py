@@ -196,7 +196,7 @@ class LimitedConditional:
         for theta in thetas:
             mean, moved = self._means(data, theta)
             root = factor(data, theta)
-            b = drawn_effects(moved, theta, rng) @ data.effects.T
+            b = drawn_effects(moved, theta, rng).of_patients(moved) @ data.effects.T
             new = rng.standard_normal((self._new.max(initial=-1) + 1, len(root))) @ root.T
             at = mean + self._random_part(b, new)
             sigma = float(np.exp(theta[data.p]))

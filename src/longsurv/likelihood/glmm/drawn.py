@@ -30,6 +30,18 @@ class DrawnEffects(NamedTuple):
     own: np.ndarray
     sites: np.ndarray
 
+    def of_patients(self, data: GLMMData) -> np.ndarray:
+        """Of each patient those of its own, then that of the site it is nested in, shape (N, q).
+
+        Parameters
+        ----------
+        data : GLMMData
+            That they were drawn for.
+        """
+        if data.site is None:
+            return self.own
+        return np.column_stack([self.own, self.sites[data.site]])
+
     def of_rows(self, Z: np.ndarray, group: np.ndarray, site: np.ndarray | None) -> np.ndarray:
         """What they add to the predictors of rows, shape (m,).
 

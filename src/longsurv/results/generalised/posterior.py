@@ -290,10 +290,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         shape (N, q)."""
         data = self.data
         drawn = given_data(data, theta, rng, near_effects, z)
-        b = drawn.own
-        if data.site is not None:
-            b = np.column_stack([b, drawn.sites[data.site]])
-        return b @ data.effects.T
+        return drawn.of_patients(data) @ data.effects.T
 
     def _new_effects(
         self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray,
