@@ -420,15 +420,15 @@ def test_a_trial_without_an_answer_says_why_where_it_would_stand(results) -> Non
     assert given.missing["The emulated trial"] == reason
 
 
-@pytest.mark.parametrize("reference", [0.0, 0.18])
-def test_a_difference_without_limits_is_told_without_them(results, reference) -> None:
+@pytest.mark.parametrize("control", [0.0, 0.18])
+def test_a_difference_without_limits_is_told_without_them(results, control) -> None:
     """As of an emulated trial in an arm of which nobody died."""
     nan = float("nan")
-    answer = {"estimate": 0.05 - reference, "conf_low": nan, "conf_high": nan}
+    answer = {"estimate": 0.05 - control, "conf_low": nan, "conf_high": nan}
     asked = replace(results.study, target_trial=TrialSettings("begun", 2.0))
     parts = {**results.parts, "target": {"answer": answer, "horizon": 28.0}}
     said = emulated(replace(results, study=asked, parts=parts))
-    assert said.endswith(f"{'13 fewer' if reference else '5 more'} (no usable interval).")
+    assert said.endswith(f"{'13 fewer' if control else '5 more'} (no usable interval).")
 
 
 def test_without_a_horizon_the_conclusion_is_about_the_risks(results) -> None:
