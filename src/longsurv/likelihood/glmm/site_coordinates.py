@@ -72,12 +72,14 @@ class SiteCoordinates:
 
         none = np.zeros(n_sites)
         mode = minimize(downhill, none, jac=True, method="L-BFGS-B").x
+        mode = mode if np.isfinite(mode).all() else none
         curvature = np.empty(n_sites)
         for j in range(n_sites):
             step = STEP * (np.arange(n_sites) == j)
             rise = downhill(mode + step)[1][j] - downhill(mode - step)[1][j]
             curvature[j] = rise / (2.0 * STEP)
-        known = np.maximum(curvature - 1.0, LEAST)  # without the effect's own distribution
+        # Without the effect's own distribution, and where the density has no value, nothing.
+        known = np.maximum(np.where(np.isfinite(curvature), curvature - 1.0, 0.0), LEAST)
         tau = math.exp(theta[at])
         estimate = tau * mode * (1.0 + known) / known
         return cls(data, at, estimate, tau / np.sqrt(known), np.concatenate([theta, none]))
