@@ -340,22 +340,7 @@ class Estimate(Plotted, Result):
         estimate = np.where(known, L @ self.coefficients, np.nan)
         variance = combination_variances(self.reference, L)
         std_error = np.where(known, np.sqrt(variance), np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = np.where(std_error > 0, estimate / std_error, np.nan)
-        df = degrees(self.reference, L)
-        width = np.array([t_quantile(level, d) for d in df]) * std_error
-        p = [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)]
-        columns = [
-            labels,
-            estimate,
-            std_error,
-            statistic,
-            df,
-            p,
-            estimate - width,
-            estimate + width,
-        ]
-        return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+        return t_rows(labels, estimate, std_error, degrees(self.reference, L), level)
 
     def glance(self) -> pd.DataFrame:
         """The fit in one row; its `attrs` are those of `tidy`."""

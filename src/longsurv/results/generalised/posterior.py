@@ -14,7 +14,7 @@ from longsurv.diagnostics.replicates import near_effects
 from longsurv.inference import Draws
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.crossed_given import Points
-from longsurv.likelihood.glmm.drawn import DrawnEffects, drawn_sites, given_data
+from longsurv.likelihood.glmm.drawn import DrawnEffects, given_data
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import crossing_flags, design_flags, sampling_flags
 from longsurv.results.columns import draw_columns
@@ -231,7 +231,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
                 parts.append((known, self._known_effects(theta, z, rng)[group[known]]))
             if len(unseen):
                 home = None if site is None else site[unseen]
-                parts.append((unseen, self._new_effects(theta, rng, person, home)))
+                parts.append((unseen, self._new_effects(theta, z, rng, person, home)))
             for own, b in parts:
                 eta = X[own] @ theta[: data.p] + np.einsum("mq,mq->m", Z[own], b) + offset[own]
                 value[own] = eta if link else mean_response(data, theta, eta)
@@ -293,17 +293,18 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         return drawn.of_patients(data) @ data.effects.T
 
     def _new_effects(
-        self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray,
-        site: np.ndarray | None,
+        self, theta: np.ndarray, z: np.ndarray | None, rng: np.random.Generator,
+        person: np.ndarray, site: np.ndarray | None,
     ) -> np.ndarray:  # fmt: skip
         """Random effects of rows (m,) of new patients, by number, and of their sites: an index into
-        the labels, or -1 - k for the k-th of those not seen."""
+        the labels, or -1 - k for the k-th of those not seen; z (J,) are those that were drawn."""
         data, (count, q) = self.data, (int(person.max()) + 1, self.data.q)
         b = (rng.standard_normal((count, q)) @ factor(data, theta).T)[person]
         if site is not None:
+            assert z is not None  # drawn beside the parameters wherever there are sites
             scale = abs(factor(data, theta)[-1, -1])
             new = scale * rng.standard_normal(max(-int(site.min()), 0))
-            seen = drawn_sites(data, theta, rng)
+            seen = data.effects[-1, -1] * theta[-1] * z
             at = np.where(site >= 0, site, len(seen) - 1 - site)
             b[:, -1] = np.concatenate([seen, new])[at]
         return b
