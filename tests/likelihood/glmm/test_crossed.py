@@ -233,6 +233,25 @@ def test_the_order_of_rows_and_names_of_sites_make_no_difference() -> None:
     np.testing.assert_allclose(glmm.loglik(renamed, theta)[1], gradient, atol=1e-6)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_makes_no_difference_where_the_walk_has_been(family: str) -> None:
+    """From the place before, from one where sites were alike, from one without a value: the value
+    and the gradient are those that a search from nothing finds."""
+    data, trail = data_of(family, nodes=7), glmm.Trail()
+    rng = np.random.default_rng(3)
+    for s in (0.9, 1.1, 0.0, 0.4, 3.0):
+        theta = glmm.to_factor(data, point(data, max(s, 1e-3)))
+        theta[-1] = s
+        theta[: data.p] += 0.3 * rng.normal(size=data.p)
+        value, gradient = glmm.loglik_factor(data, theta)
+        walked, slope = glmm.loglik_factor(data, theta, trail)
+        assert walked == pytest.approx(value, rel=1e-10)
+        assert slope == pytest.approx(gradient, rel=1e-6, abs=1e-6)
+        lost = theta.copy()
+        lost[0] = 1e4
+        glmm.loglik_factor(data, lost, trail)
+
+
 def test_sites_that_no_patient_crosses_are_as_nested_ones() -> None:
     """But for the approximation: of normal measurements with limits it leaves little out."""
     data = data_of("censored")

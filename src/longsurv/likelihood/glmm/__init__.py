@@ -1,5 +1,6 @@
 """Generalised mixed models, random effects integrated out by quadrature."""
 
+from longsurv.likelihood.glmm.crossed import Trail
 from longsurv.likelihood.glmm.data import GLMMData, prepare
 from longsurv.likelihood.glmm.families import STUDENT
 from longsurv.likelihood.glmm.loglik import (
@@ -16,6 +17,7 @@ from longsurv.likelihood.glmm.loglik import (
 __all__ = [
     "STUDENT",
     "GLMMData",
+    "Trail",
     "conditional",
     "loglik",
     "loglik_factor",

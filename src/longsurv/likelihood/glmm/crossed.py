@@ -88,6 +88,11 @@ class Patients:
         """Number of sites."""
         return self.data.n_sites
 
+    @cached_property
+    def modes(self) -> np.ndarray:
+        """Of the patients where they were last computed, shape (N, q - 1)."""
+        return np.zeros((len(self.rows.many), self.rows.Z.shape[1]))
+
     @property
     def unit(self) -> float:
         """What makes a difference to one response, in sites' effects."""
@@ -125,7 +130,7 @@ class Patients:
         by_beta, by_phi, by_Lam = marginal(
             self.beta, self.phi, self.Lam, d.code, r.y[:n], r.extent[:n],
             r.offset[:n] + shift[:n], r.X[:n], r.Z[:n], r.first[: count + 1], d.levels, d.nodes,
-            d.log_weights, values, slopes, want,
+            d.log_weights, values, slopes, self.modes, want,
         )  # fmt: skip
         return values, slopes, by_beta, by_phi, by_Lam
 
@@ -207,17 +212,42 @@ class Top(NamedTuple):
         return cho_solve((self.root, True), np.eye(len(self.z)))
 
 
-def top(of: Patients) -> Top | None:
-    """By steps of Broyden, Fletcher, Goldfarb and Shanno from z = 0, which begin with the curvature
-    there; None if it is not reached."""
+@dataclass
+class Trail:
+    """Of a walk through the parameters, where g was largest at the last of them: a search that
+    begins there has less to go. Where it ends is the same.
+
+    Attributes
+    ----------
+    last : Top, optional
+    """
+
+    last: Top | None = None
+
+
+def top(of: Patients, trail: Trail | None = None) -> Top | None:
+    """By steps of Broyden, Fletcher, Goldfarb and Shanno from z = 0 and the curvature there, or
+    from where the trail ends; None if it is not reached."""
     s, J = of.s, of.count
-    z, H = np.zeros(J), np.eye(J)
+    last = None if trail is None or s == 0.0 else trail.last
+    found = _climbed(of, last.z, last.K) if last else None
+    if found is None:
+        found = _climbed(of, np.zeros(J), None)
+    if trail is not None and s > 0.0:
+        trail.last = found
+    return found
+
+
+def _climbed(of: Patients, z: np.ndarray, K: np.ndarray | None) -> Top | None:
+    """From z (J,), with about the curvature K (J, J) or with that of the place."""
+    s, J = of.s, of.count
     value, _, slope = of.at(of.shifts(s * z))
+    value -= 0.5 * float(z @ z)
     if not math.isfinite(value):
         return None
     if s == 0.0:
-        return Top(z, value, slope, np.zeros((J, J)), H)
-    H = H + s * s * of.curvature(s * z)
+        return Top(z, value, slope, np.zeros((J, J)), np.eye(J))
+    H = np.eye(J) + s * s * (of.curvature(s * z) if K is None else K)
     up, left = s * slope.b - z, math.inf
     for step in range(MOST_STEPS):
         move = _newton(H, up)
@@ -271,10 +301,12 @@ def _newton(H: np.ndarray, up: np.ndarray) -> np.ndarray:
         return np.asarray(vectors @ ((vectors.T @ up) / np.maximum(np.abs(values), 1.0)))
 
 
-def laplace(of: Patients, want: bool = True) -> tuple[float, Slope, float]:
+def laplace(
+    of: Patients, trail: Trail | None = None, want: bool = True
+) -> tuple[float, Slope, float]:
     """The log-likelihood, its gradient in the patients' parameters, and that in s."""
     none = Slope(np.zeros_like(of.beta), np.zeros_like(of.phi), np.zeros_like(of.Lam), NONE)
-    found = top(of)
+    found = top(of, trail)
     if found is None:
         return -math.inf, none, 0.0
     value = found.value - float(np.log(np.diag(found.root)).sum())
@@ -307,9 +339,11 @@ def _whole(slope: Slope, by_s: float) -> np.ndarray:
     return out
 
 
-def in_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
+def in_factor(
+    data: GLMMData, theta: np.ndarray, trail: Trail | None = None
+) -> tuple[float, np.ndarray]:
     """Value and gradient at a vector with the whole lower triangle of Lam."""
-    value, slope, by_s = laplace(at_factor(data, theta))
+    value, slope, by_s = laplace(at_factor(data, theta), trail)
     return value, triangle_gradient(data.n_family, slope.beta, slope.phi, _whole(slope, by_s))
 
 

@@ -31,7 +31,8 @@ def _in_factor(theta, m, kappa, code, Y, extent, offset, X, Z, first, levels, no
     values = np.empty(first.shape[0] - 1)
     d_beta, d_phi, d_Lam = marginal(
         theta[:p], full_phi(theta[p : p + m], code, kappa), triangle(theta, p, q, m), code, Y,
-        extent, offset, X, Z, first, levels, nodes, log_weights, values, np.empty(0), True,
+        extent, offset, X, Z, first, levels, nodes, log_weights, values, np.empty(0),
+        np.empty((0, q)), True,
     )  # fmt: skip
     return values.sum(), triangle_gradient(m, d_beta, d_phi, d_Lam)
 
@@ -45,7 +46,7 @@ def _unconstrained(
     phi, Lam = natural(theta, p, q, m, kappa, code)
     d_beta, d_phi, d_Lam = marginal(
         theta[:p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights,
-        values, np.empty(0), True,
+        values, np.empty(0), np.empty((0, q)), True,
     )  # fmt: skip
     return values.sum(), unconstrained_gradient(theta, m, code, phi, Lam, d_beta, d_phi, d_Lam)
 
@@ -58,7 +59,7 @@ def _pointwise(thetas, m, kappa, code, Y, extent, offset, X, Z, first, levels, n
         phi, Lam = natural(thetas[s], p, q, m, kappa, code)
         marginal(
             thetas[s, :p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes,
-            log_weights, out[s], np.empty(0), False,
+            log_weights, out[s], np.empty(0), np.empty((0, q)), False,
         )  # fmt: skip
     return out
 
@@ -144,16 +145,19 @@ def loglik_with_effects(
     return value, gradient[free], by_effects
 
 
-def loglik_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
+def loglik_factor(
+    data: GLMMData, theta: np.ndarray, trail: crossed.Trail | None = None
+) -> tuple[float, np.ndarray]:
     """The same in the factor Lam, for a maximum that may lie on a boundary.
 
     theta is beta; the family parameters, with kappa = 1 / df >= 0 in place of log df, 1 / theta
     and phi, neither below 0, in place of logarithms; and the elements of Lam (D = Lam Lam') in the
-    order of `GLMMData.entries`. Returns as `loglik`.
+    order of `GLMMData.entries`. A trail makes the next place near this one cheaper where patients
+    cross sites. Returns as `loglik`.
     """
     free, full = data.free_factor, factor_vector(data, theta)
     if data.place is not None:
-        value, gradient = crossed.in_factor(data, full)
+        value, gradient = crossed.in_factor(data, full, trail)
     elif data.site is not None:
         value, gradient = sites.in_factor(full, *sites.arrays(data))
     else:

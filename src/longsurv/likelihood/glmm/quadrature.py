@@ -122,13 +122,15 @@ def _curve(u, code, y, extent, eta, V, par, slope, J, H, rows):
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _find_mode(code, y, extent, eta, V, par, work):
-    """Damped Newton from u = 0; False if the mode was not reached."""
+    """Damped Newton from work.u; False if the mode was not reached."""
     u, slope, step, trial, J, H, L = (
         work.u, work.slope, work.step, work.trial, work.J, work.H, work.L
     )  # fmt: skip
     q = u.shape[0]
-    u[:] = 0.0
     h = _curve(u, code, y, extent, eta, V, par, slope, J, H, work.rows)
+    if not h > -math.inf:  # so far away that it has no value
+        u[:] = 0.0
+        h = _curve(u, code, y, extent, eta, V, par, slope, J, H, work.rows)
     for _ in range(200):
         # The nodes' curvature is positive where the density is not concave.
         if not lower_cholesky(J, L) and not lower_cholesky(H, L):
@@ -160,7 +162,8 @@ def _find_mode(code, y, extent, eta, V, par, work):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 def _integrate(code, y, extent, eta, V, par, nodes, log_weights, work):
-    """Log of the patient's integral; leaves the mode, the nodes and their posterior weights."""
+    """Log of the patient's integral, whose mode is looked for from work.u; leaves the mode, the
+    nodes and their posterior weights."""
     if not _find_mode(code, y, extent, eta, V, par, work) or not lower_cholesky(work.H, work.L):
         return -math.inf
     L, A, U, u, h, at = work.L, work.A, work.U, work.u, work.weight, work.at
@@ -298,7 +301,7 @@ def _patient(beta, Lam, offset, X, Z, eta, V):
 @njit(cache=True, nogil=True, error_model="numpy")
 def marginal(
     beta, phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights, values,
-    slopes, want_gradient,
+    slopes, modes, want_gradient,
 ):  # fmt: skip
     """Log-likelihood of each patient into `values`, and the gradient of their sum.
 
@@ -312,6 +315,8 @@ def marginal(
         Written; -inf where a mode cannot be found.
     slopes : ndarray, shape (n,) or (0,)
         Written, with the gradient in the offset of each row, if it has elements.
+    modes : ndarray, shape (N, q) or (0, q)
+        Where to look for each patient's mode first, and written where it is; at 0 without rows.
     want_gradient : bool
         Otherwise the gradients returned are zero.
 
@@ -330,6 +335,7 @@ def marginal(
     )  # fmt: skip
     par, raw, d_beta, d_Lam, many, one = lent(own)
     beta, Lam, values, slopes = lent(beta), lent(Lam), lent(values), lent(slopes)
+    modes = lent(modes)
     Y, extent, offset, X, Z, first = lent(Rows(Y, extent, offset, X, Z, first))
     for i in range(first.shape[0] - 1):
         start, end = first[i], first[i + 1]
@@ -339,7 +345,12 @@ def marginal(
         work = rule.work
         eta, V = work.eta[: end - start], work.V[: end - start]
         _patient(beta, Lam, offset[start:end], Xi, Zi, eta, V)
+        work.u[:] = 0.0
+        if modes.shape[0]:
+            work.u[:] = modes[i]
         values[i] = _integrate(code, y, extents, eta, V, par, rule.nodes, rule.log_weights, work)
+        if modes.shape[0] and values[i] > -math.inf:
+            modes[i] = work.u
         if not want_gradient or values[i] == -math.inf:
             continue
         if not _nodes_move(y, V, rule.nodes, work):
@@ -367,6 +378,7 @@ def posterior_nodes(
         start, end = first[i], first[i + 1]
         eta, V = work.eta[: end - start], work.V[: end - start]
         _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
+        work.u[:] = 0.0
         _integrate(code, Y[start:end], extent[start:end], eta, V, par, across, log_weights, work)
         at[i] = work.U[:, :M].T
         weight[i] = work.weight[:M]

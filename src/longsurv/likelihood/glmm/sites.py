@@ -54,28 +54,30 @@ def _of_site(rows, j):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _at(z, own, model, want):
-    """h at z; the gradient of the patients in beta and the effect s z, phi and their own Lam."""
+def _at(z, own, modes, model, want):
+    """h at z; the gradient of the patients in beta and the effect s z, phi and their own Lam. Modes
+    of the patients are as for `marginal`."""
     p, values = model.beta.shape[0], np.empty(own.first.shape[0] - 1)
     beta = np.empty(p + 1)
     beta[:p], beta[p] = model.beta, model.s * z
     d_beta, d_phi, d_Lam = marginal(
         beta, model.phi, model.Lam, model.code, own.y, own.extent, own.offset, own.X, own.Z,
-        own.first, model.levels, model.nodes, model.log_weights, values, np.empty(0), want,
+        own.first, model.levels, model.nodes, model.log_weights, values, np.empty(0), modes,
+        want,
     )  # fmt: skip
     return values.sum() - 0.5 * z * z, d_beta, d_phi, d_Lam
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _top(own, model):
+def _top(own, modes, model):
     """About where h is largest, by the secant rule, and about its standard deviation there."""
     p, z = model.beta.shape[0], 0.0
-    slope = model.s * _at(z, own, model, True)[1][p]
+    slope = model.s * _at(z, own, modes, model, True)[1][p]
     move, curve = slope / (1.0 + abs(slope)), 1.0
     if abs(move) < 0.1:
         move = math.copysign(0.1, move)
     for _ in range(60):
-        h, d_beta, _, _ = _at(z + move, own, model, True)
+        h, d_beta, _, _ = _at(z + move, own, modes, model, True)
         new = model.s * d_beta[p] - (z + move)
         if not (abs(h) < math.inf and abs(new) < math.inf):
             move *= 0.5
@@ -121,17 +123,18 @@ def nested(
     d_beta, d_phi, d_Lam = np.zeros(p), np.zeros(phi.shape[0]), np.zeros((q, q))
     for j in range(rows.home.shape[0] - 1):
         own = _of_site(rows, j)
-        middle, width = _top(own, model)
+        modes = np.zeros((own.first.shape[0] - 1, q - 1))
+        middle, width = _top(own, modes, model)
         # No wider than what makes a difference to one response.
         step = min(spacing * width, spacing * unit / abs(s)) if s != 0.0 else spacing * width
-        top, total, count = _at(middle, own, model, False)[0], 0.0, 0
+        top, total, count = _at(middle, own, modes, model, False)[0], 0.0, 0
         highest = top
         by_beta, by_phi, by_Lam = np.zeros(p + 1), np.zeros(phi.shape[0]), np.zeros((q - 1, q - 1))
         by_s = 0.0
         for side in (1, -1):
             z = middle if side == 1 else middle - step
             while count < MOST:
-                h, g_beta, g_phi, g_Lam = _at(z, own, model, want)
+                h, g_beta, g_phi, g_Lam = _at(z, own, modes, model, want)
                 if not h > highest - LEFT_OVER:
                     break
                 highest = max(highest, h)
@@ -204,9 +207,10 @@ def with_effects(theta, z, m, kappa, code, rows, q, levels, nodes, log_weights):
     s = Lam[q - 1, q - 1]
     model = Model(theta[:p], phi, Lam[: q - 1, : q - 1].copy(), s, code, levels, nodes, log_weights)
     d_beta, d_phi, d_Lam = np.zeros(p), np.zeros(phi.shape[0]), np.zeros((q, q))
+    nowhere = np.empty((0, q - 1))
     value, d_z = 0.0, np.empty(J)
     for j in range(J):
-        h, by_beta, by_phi, by_Lam = _at(z[j], _of_site(rows, j), model, True)
+        h, by_beta, by_phi, by_Lam = _at(z[j], _of_site(rows, j), nowhere, model, True)
         value += h
         d_beta += by_beta[:p]
         d_phi += by_phi

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from longsurv.likelihood.glmm.coordinates import Coordinates, for_climbing
+from longsurv.likelihood.glmm.crossed import Trail
 from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.loglik import loglik_factor
 
@@ -41,16 +42,19 @@ class Climb:
         Where to start, and lower bounds.
     factor_names : tuple of str
         Of the last elements of x, as in "Lam[1,0]".
+    trail : Trail
+        Where the climb has been last.
     """
 
     coordinates: Coordinates
     begin: np.ndarray
     lower: np.ndarray
     factor_names: tuple[str, ...]
+    trail: Trail = field(default_factory=Trail)
 
     def log_likelihood(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Value, that of the rows as they are, and gradient at x, shape (d,)."""
-        value, gradient = loglik_factor(self.coordinates.data, x)
+        value, gradient = loglik_factor(self.coordinates.data, x, self.trail)
         return value + self.coordinates.constant, gradient
 
 

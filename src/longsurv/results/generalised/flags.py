@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from longsurv.results.reference import chi2_p_value
 
 DISPERSION_LEVEL = 0.05
 """p value of the test for overdispersion below which the result speaks of it."""
+WIDEST = 3.0
+"""Root of the parameter by which counts may vary more, up to which its maximum is looked for."""
 WORTH_SAMPLING = 0.2
 """Standard errors by which Laplace's approximation may move an estimate before the result speaks of
 the other engine."""
@@ -162,24 +166,27 @@ def dispersion_flags(data: glmm.GLMMData, theta: np.ndarray) -> tuple[str, ...]:
     family and the edge of what is possible: half a chi-squared with one degree of freedom. The
     coefficients stay as they are, so the test says too little rather than too much.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import brentq
 
     if not data.family.wider:
         return ()
-    wider, p = replace(data, family=FAMILIES[data.family.wider]), data.p
+    wider, p, trail = replace(data, family=FAMILIES[data.family.wider]), data.p, glmm.Trail()
 
-    def gain(own: float) -> tuple[float, float]:
-        value, slope = glmm.loglik_factor(wider, np.insert(theta, p, own))
-        return value, slope[p]
+    @cache
+    def gain(root: float) -> tuple[float, float]:
+        value, slope = glmm.loglik_factor(wider, np.insert(theta, p, root * root), trail)
+        # Where it has no value it is too far.
+        return (value, float(slope[p])) if math.isfinite(value) else (value, -1.0)
 
-    here, slope = gain(0.0)
-    if not slope > 0.0:
+    if not gain(0.0)[1] > 0.0:
         return ()
-    found = minimize_scalar(
-        lambda root: -gain(root * root)[0], bounds=(0.0, 3.0), method="bounded",
-        options={"xatol": 1e-3, "maxiter": 25},
-    )  # fmt: skip
-    own, more = float(found.x) ** 2, -float(found.fun) - here
+    low, high = 0.0, 0.1
+    while high < WIDEST and gain(high)[1] > 0.0:
+        low, high = high, min(2.0 * high, WIDEST)
+    root = high
+    if gain(high)[1] < 0.0:
+        root = float(brentq(lambda at: gain(at)[1], low, high, xtol=1e-3))
+    own, more = root * root, gain(root)[0] - gain(0.0)[0]
     p_value = 0.5 * float(chi2_p_value(2.0 * more, 1)) if more > 0.0 else 1.0
     if p_value > DISPERSION_LEVEL:
         return ()
