@@ -3,7 +3,7 @@
 As in `test_calibration`: parameters drawn from the prior rank uniformly among their posterior draws
 (Talts et al. 2018, arXiv:1804.06788), here with random effects integrated out by quadrature, which
 an error in would show. Cohorts whose data the model refuses (a category that nobody is in, nothing
-measured above the limit) are drawn again, parameters and all: that is a condition on the data
+measured within the limits) are drawn again, parameters and all: that is a condition on the data
 alone, under which posteriors stay what they are.
 """
 
@@ -37,21 +37,39 @@ PRIORS: dict[str, dict[str, pr.Prior]] = {
         "sigma": pr.Exponential(0.8),
         **SPREAD,
     },
+    "limits": {
+        "Intercept": pr.Normal(1.0, 1.0),
+        **SLOPES,
+        "sigma": pr.Exponential(0.8),
+        **SPREAD,
+    },
+    "sites": {
+        "Intercept": pr.Normal(0.0, 1.0),
+        **SLOPES,
+        **SPREAD,
+        "sd(Intercept|site)": pr.Exponential(0.7),
+    },
+    "crossed": {
+        "Intercept": pr.Normal(0.0, 1.0),
+        **SLOPES,
+        **SPREAD,
+        "sd(Intercept|site)": pr.Exponential(0.7),
+    },
     "poisson": {"Intercept": pr.Normal(0.0, 1.0), **SLOPES, **SPREAD},
     "negative_binomial": {
         "Intercept": pr.Normal(0.0, 1.0), **SLOPES, "theta": pr.Gamma(2.0, 0.5), **SPREAD,
     },
     "nbinom1": {"Intercept": pr.Normal(0.0, 1.0), **SLOPES, "phi": pr.Exponential(1.0), **SPREAD},
 }  # fmt: skip
-STUDY = {"bernoulli": 200, "ordinal": 150, "censored": 150} | dict.fromkeys(
-    ("poisson", "negative_binomial", "nbinom1"), 200
+STUDY = {"ordinal": 150, "censored": 150} | dict.fromkeys(
+    ("bernoulli", "limits", "sites", "crossed", "poisson", "negative_binomial", "nbinom1"), 200
 )
-
-
 SHORT = {"bernoulli": 15, "ordinal": 15, "censored": 15} | dict.fromkeys(
-    ("poisson", "negative_binomial", "nbinom1"), 6
+    ("limits", "sites", "crossed", "poisson", "negative_binomial", "nbinom1"), 6
 )
 """Cohorts in the short version: counts have the integrals of the others."""
+SITES = 6
+"""Of a cohort whose patients belong to one each ("sites"), or are seen at several ("crossed")."""
 
 
 def draw(prior: pr.Prior, rng: np.random.Generator) -> float:
@@ -78,6 +96,26 @@ def cohort(family: str, rng: np.random.Generator) -> tuple[GLMM, dict[str, float
         if family == "bernoulli":
             data = frame.assign(y=rng.random(len(eta)) < expit(eta))
             return GLMM(formula, data), truth
+        if family in ("sites", "crossed"):
+            place = frame["id"].to_numpy() % SITES
+            if family == "crossed":
+                place = rng.integers(0, SITES, len(frame))
+            eta = eta + truth["sd(Intercept|site)"] * rng.normal(size=SITES)[place]
+            data = frame.assign(y=rng.random(len(eta)) < expit(eta), site=place)
+            return GLMM(f"{formula} + (1 | site)", data), truth
+        if family == "limits":
+            # Of each row its own: below the first, above the second, or only between which two.
+            low = rng.uniform(-0.5, 1.0, size=len(eta))
+            high, between = low + rng.uniform(0.5, 3.0, size=len(eta)), rng.random(len(eta)) < 0.2
+            y = eta + truth["sigma"] * rng.normal(size=len(eta))
+            inside = (y >= low) & (y <= high)
+            kind = np.where(y < low, "left", np.where(y > high, "right", "none"))
+            kind = np.where(inside & between, "interval", kind)
+            shown = np.where(kind == "interval", low, np.clip(y, low, high))
+            data = frame.assign(y=shown, kind=kind, high=high)
+            if (kind == "none").any():
+                return GLMM(formula, data, "censored", censored="kind", upper="high"), truth
+            continue
         if family == "ordinal":
             gaps = [truth.pop("gap(1|2)"), truth.pop("gap(2|3)")]
             cuts = truth["0|1"] + np.cumsum([0.0, *gaps])
