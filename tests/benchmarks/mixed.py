@@ -5,14 +5,15 @@ from __future__ import annotations
 import resource
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from timing import REFERENCE, Row, once, r_seconds, seconds
+from timing import REFERENCE, Row, once, peer_seconds, r_seconds, seconds
 
 from longsurv import example_path
-from longsurv.models import LMM
+from longsurv.models import GLMM, LMM
 
 PBC = "log(bili) ~ year * drug + (year | id)"
 
@@ -40,6 +41,19 @@ def simulated_visits(patients: int, visits: int, seed: int = 1) -> pd.DataFrame:
     return pd.DataFrame({"id": patient, "time": time, "arm": arm, "y": y})
 
 
+PEERS = ("mixedlm", "interlace")
+
+
+def peers(
+    work: str, data: pd.DataFrame, folder: Path, formula: str, repeats: int, family: str = ""
+) -> Iterator[Row]:
+    """The same fit by other packages of Python, where they are."""
+    for tool in PEERS:
+        spent = peer_seconds(tool, data, folder, formula, repeats, family)
+        if spent is not None:
+            yield Row(work, tool, spent)
+
+
 def reml(folder: Path) -> Iterator[Row]:
     """REML of the pbc model, and of 20,000 patients with 10 visits each."""
     import statsmodels.api as sm
@@ -61,6 +75,8 @@ def reml(folder: Path) -> Iterator[Row]:
     found = r_seconds("bench_lme4", data, folder, PBC, "10")
     if found:
         yield Row(work, "R lme4", found[1])
+    logged = data.assign(logged=np.log(data["bili"]))
+    yield from peers(work, logged, folder, PBC.replace("log(bili)", "logged"), 10)
 
     work, formula = "REML, 20,000 x 10 visits", "y ~ time * arm + (time | id)"
     large = simulated_visits(20_000, 10)
@@ -77,6 +93,7 @@ def reml(folder: Path) -> Iterator[Row]:
     found = r_seconds("bench_lme4", large, folder, formula, "1")
     if found:
         yield Row(work, "R lme4", found[1])
+    yield from peers(work, large, folder, formula, 1)
 
 
 def crossed(folder: Path) -> Iterator[Row]:
@@ -91,6 +108,7 @@ def crossed(folder: Path) -> Iterator[Row]:
     found = r_seconds("bench_lme4", data, folder, formula, "1")
     if found:
         yield Row(work, "R lme4", found[1])
+    yield from peers(work, data, folder, formula, 1)
 
     work, data = "REML + Kenward-Roger, penicillin", pd.read_csv(REFERENCE / "penicillin.csv")
     formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
@@ -99,6 +117,34 @@ def crossed(folder: Path) -> Iterator[Row]:
     found = r_seconds("bench_lme4", data, folder, formula, "5", "TRUE", "(Intercept)")
     if found and len(found) > 3:
         yield Row(work, "R lme4 + pbkrtest", found[3])
+
+
+def counts(folder: Path) -> Iterator[Row]:
+    """Counts of 400 patients seen six times: by Poisson and negative binomial models with effects
+    of patients, and with those of 30 sites that they cross."""
+    rng, data = np.random.default_rng(3), simulated_visits(400, 6)
+    data["site"] = rng.integers(0, 30, len(data))
+    eta = 0.3 + 0.1 * data["time"] + 0.3 * data["arm"] + 0.8 * rng.normal(size=400)[data["id"]]
+    crossing = eta + 0.6 * rng.normal(size=30)[data["site"]]
+    one, two = "y ~ time * arm + (1 | id)", "y ~ time * arm + (1 | id) + (1 | site)"
+    for work, formula, predictor, family, theirs in (
+        ("Poisson, 400 x 6", one, eta, "poisson", "poisson"),
+        ("negative binomial, 400 x 6", one, eta, "negative_binomial", "nbinom2"),
+        ("Poisson, 400 x 6 at 30 sites", two, crossing, "poisson", "poisson"),
+    ):
+        mean = np.exp(predictor) * (rng.gamma(2.0, 0.5, len(data)) if theirs == "nbinom2" else 1.0)
+        visits = data.assign(y=rng.poisson(mean))
+        spec = GLMM(formula, visits, family=family)
+        table = seconds(lambda spec=spec: replace(spec).fit().tidy(), 3)
+        yield Row(work, "longsurv, formula to table", table, note="quadrature and its checks")
+        yield Row(work, "longsurv, climb alone", seconds(spec.find, 3))
+        found = r_seconds("bench_glmer", visits, folder, formula, theirs, "3")
+        if found:
+            tool = "R glmmTMB" if theirs == "nbinom2" else "R lme4"
+            yield Row(work, tool, found[1], note="Laplace's approximation")
+        # Of negative binomial counts both return the values of theta = 1.
+        if theirs == "poisson":
+            yield from peers(work, visits, folder, formula, 1, theirs)
 
 
 def million(folder: Path) -> Iterator[Row]:

@@ -2,7 +2,8 @@
 
 Figures of one run can be compared with each other only. `make bench ARGS=mixed` runs one part, and
 `make bench ARGS="million twin"` those that take too long to run unasked; R is measured too where
-Rscript is on the path. `report` times nothing: it counts what the example reports show.
+Rscript is on the path, and other Python packages by the Python that LONGSURV_PEERS names, if it has
+them (mixedlm, interlace-lme). `report` times nothing: it counts what the example reports show.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ import report
 from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
-    "mixed": (mixed.reml, mixed.crossed, mixed.kenward_roger, mixed.posterior),
+    "mixed": (
+        mixed.reml,
+        mixed.crossed,
+        mixed.counts,
+        mixed.kenward_roger,
+        mixed.posterior,
+    ),
     "cox": (cox.fits, cox.firth, cox.priors, cox.sites, cox.fine_gray),
     "joint": (joint.fits, joint.growth, joint.panel),
     "million": (mixed.million, joint.hundred_thousand),

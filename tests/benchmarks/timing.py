@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -61,6 +62,25 @@ def r_seconds(script: str, data: pd.DataFrame, folder: Path, *arguments: str) ->
         return None
     fields = result.stdout.strip().splitlines()[-1].split(",")
     return [float(f) for f in fields if _is_number(f)]
+
+
+def peer_seconds(
+    tool: str, data: pd.DataFrame, folder: Path, formula: str, repeats: int, family: str = ""
+) -> float | None:
+    """Seconds that another Python package takes (see `peers`), by the Python that LONGSURV_PEERS
+    names; None where there is none or it fails."""
+    python = os.environ.get("LONGSURV_PEERS")
+    if not python:
+        return None
+    path = folder / "peers.csv"
+    data.to_csv(path, index=False)
+    script = Path(__file__).with_name("peers.py")
+    command = [python, str(script), tool, str(path), formula, str(repeats), *family.split()]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        print(f"  ({tool} did not run: {result.stderr.strip().splitlines()[-1:]})")
+        return None
+    return float(result.stdout.strip().splitlines()[-1].split(",")[2])
 
 
 def _is_number(text: str) -> bool:
