@@ -12,8 +12,10 @@ probability of beginning in interval k, not having begun, and h_k that of all,
     h*_k = h_k / (1 - prod_{j >= k} (1 - h_j)),
 
 a patient who begins in k has the weight h*_k / h_k(L) times the product over the intervals before
-of (1 - h*_j) / (1 - h_j(L)); h* of the last interval is 1. Within an interval treatment begins
-uniformly: after a share f of it a patient who has not begun has (1 - h*_k f) / (1 - h_k(L) f).
+of (1 - h*_j) / (1 - h_j(L)); h* of the last interval is 1. Within an interval, while a share f of
+those who begin in it have begun, a patient who has not has (1 - h*_k f) / (1 - h_k(L) f). The share
+is that seen: of times in whole days all who begin in an interval may do so at its end. Who began
+on the day of an event counts then as having not, as nothing says which came first.
 
 Hernan MA. How to estimate the effect of treatment duration on survival outcomes using observational
 data. BMJ 2018;360:k182. Cain LE and others. When to start treatment? Int J Biostat 2010;6:18, for
@@ -164,6 +166,7 @@ class _Weighing:
     before : ndarray, shape (2, b, n, k + 1)
         Of a copy that has not begun by the start of each interval.
     final : ndarray, shape (2, b, n)
+    mass : ndarray, shape (b, n)
     """
 
     at: Histories
@@ -171,6 +174,7 @@ class _Weighing:
     usual: np.ndarray
     before: np.ndarray
     final: np.ndarray
+    mass: np.ndarray
 
     @classmethod
     def of(cls, at: Histories, chance: np.ndarray, mass: np.ndarray) -> _Weighing:
@@ -201,7 +205,7 @@ class _Weighing:
             np.where(when < k, treated, 0.0),
             np.where(when < k, 0.0, before[1][:, :, k]),
         ])  # fmt: skip
-        return cls(at, dense, usual, before, final)
+        return cls(at, dense, usual, before, final, mass)
 
     def at_time(self, t: float) -> np.ndarray:
         """Weights at a time, just before what happens then, shape (2, b, n)."""
@@ -209,7 +213,10 @@ class _Weighing:
         if t > edges[-1]:
             return self.final
         j = min(max(int(np.searchsorted(edges, t, side="left")) - 1, 0), len(edges) - 2)
-        share = (t - edges[j]) / (edges[j + 1] - edges[j])
+        here = self.at.interval == j
+        size = self.mass[:, here].sum(axis=1, keepdims=True)
+        gone = self.mass[:, here & (self.at.begun < t)].sum(axis=1, keepdims=True)
+        share = gone / np.where(size > 0.0, size, 1.0)
         left = 1.0 - self.chance[:, :, j] * share
         waiting = np.stack([
             self.before[0, :, :, j] * (1.0 - self.usual[:, :, j] * share) / left,

@@ -55,7 +55,8 @@ def by_hand(at: Histories, chance: np.ndarray, horizon: float) -> np.ndarray:
             if at.begun[i] < t and low < at.begun[i] <= high:
                 return one * usual[k] / h[i, k], 0.0
             if t <= high:
-                f = (t - low) / (high - low)
+                inside = [b for b in at.begun if low < b <= high]
+                f = sum(b < t for b in inside) / len(inside)
                 return one * (1 - usual[k] * f) / (1 - h[i, k] * f), zero / (1 - h[i, k] * f)
             one *= (1 - usual[k]) / (1 - h[i, k])
             zero /= 1 - h[i, k]
@@ -93,6 +94,22 @@ def test_weights_and_curves_are_those_by_hand():
         for t, step in zip(curves.time[1:], np.diff(curves.incidence[0, 0]), strict=True)
     )
     assert curves.mean_without(HORIZON)[0, 0] == pytest.approx(HORIZON - area)
+
+
+def test_nobody_has_departed_before_the_first_who_begins():
+    """In whole days all who begin in an interval may do so at its end: until then both arms are
+    everybody, whatever the chance of beginning; it was taken as spread over the interval."""
+    rng = np.random.default_rng(4)
+    exit_ = np.ceil(rng.exponential(12.0, 80))
+    begun = np.where(rng.random(80) < 0.5, np.ceil(rng.exponential(3.0, 80)), np.inf)
+    at = Histories(np.where(begun <= np.minimum(exit_, 4.0), begun, np.inf), exit_,
+                   np.ones(80, dtype=int), np.arange(5.0))  # fmt: skip
+    chance = rng.uniform(0.05, 0.7, len(at.periods[0]))
+    curves, _ = cloned_curves(at, chance[None, :], np.ones((1, 80)), 8.0)
+    first = curves.time == 1.0
+    assert (exit_ == 1.0).any() and (at.begun == 1.0).sum() > 5
+    np.testing.assert_allclose(curves.incidence[:, 0, first], (exit_ == 1.0).mean(), rtol=1e-12)
+    np.testing.assert_allclose(curves.risk()[:, 0], by_hand(at, chance, 8.0), rtol=1e-10)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 12), st.sampled_from([0, 1, 1, 2])),
@@ -239,6 +256,21 @@ class TestWhatDoesNotMatter:
         expected = self.estimates(days) * np.where(time, 0.1, 1.0)
         np.testing.assert_allclose(self.estimates(moved), expected, rtol=1e-7)
 
+    def test_names_of_columns(self, cohort, usual):
+        """Columns called as those that are worked with: "began" of the data was overwritten, and
+        adjusted for as who had begun."""
+        people, rows = cohort
+        again = TargetTrial(
+            people.rename(columns={"begun": "began"}), "began", GRACE, HORIZON,
+            markers=["severity"], intervals=8, time="y",
+            measurements=rows.rename(columns={"time": "y"}),
+        )  # fmt: skip
+        np.testing.assert_allclose(self.estimates(again), usual, rtol=1e-12)
+        week = np.arange(len(people)) % 7
+        plain = self.estimates(trial(people.assign(week=week), rows, adjust="week"))
+        again = self.estimates(trial(people.assign(began=week), rows, adjust="began"))
+        np.testing.assert_allclose(again, plain, rtol=1e-12)
+
     def test_what_happens_after_the_horizon(self, cohort, usual):
         people, rows = cohort
         alive = people["exit"] >= HORIZON
@@ -302,6 +334,21 @@ class TestRefused:
         people, rows = cohort
         with pytest.raises(DataError, match=r"7 patients .* no value of severity at time zero"):
             trial(people, rows[~((rows["patient"] < 7) & (rows["time"] == 0.0))]).estimate()
+
+    def test_two_values_of_a_marker_at_one_time(self, cohort):
+        """The later of the rows was taken, whichever that was."""
+        people, rows = cohort
+        again = rows[rows["patient"].isin([3, 4]) & (rows["time"] == 0.0)]
+        trial(people, pd.concat([rows, again])).estimate(resamples=0)  # one value twice is one
+        twice = pd.concat([rows, again.assign(severity=9.0)])
+        with pytest.raises(DataError, match=r"2 patients .3, 4. have several values of severity"):
+            trial(people, twice).estimate()
+
+    def test_patients_without_a_name(self, cohort):
+        people, rows = cohort
+        people = people.assign(patient=people["patient"].where(people["patient"] > 1))
+        with pytest.raises(DataError, match="2 rows of 'patient' are missing"):
+            trial(people, rows).estimate()
 
     def test_a_missing_covariate(self, cohort):
         people, rows = cohort
