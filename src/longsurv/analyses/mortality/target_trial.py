@@ -332,8 +332,8 @@ class TargetTrial:
         if again.any():
             who = self.data[self.patient].iloc[series.loc[again, "owner"].unique().astype(int)]
             raise DataError(
-                f"{plural(len(who), 'patient')} ({', '.join(map(str, who[:5]))}) have several values"
-                f" of {name} at one time, and which was the last nobody can know: keep one of them"
+                f"{plural(len(who), 'patient')} ({', '.join(map(str, who[:5]))}) have several"
+                f" values of {name} at one time, and which was the last nobody can know: keep one"
             )
         rows = pd.DataFrame({"owner": patient.astype(float), "at": start})
         rows = rows.assign(row=np.arange(len(rows))).sort_values("at", kind="stable")
@@ -363,7 +363,7 @@ class _Enrolled:
 
 
 def _check_one_row_each(people: pd.DataFrame, patient: str) -> None:
-    """Refuse data in which a patient has several rows, and would be several patients, or no name."""
+    """Refuse data in which a patient has several rows, and would be several, or has no name."""
     if patient not in people:
         return
     nameless = int(people[patient].isna().sum())
