@@ -13,9 +13,10 @@ probability of beginning in interval k, not having begun, and h_k that of all,
 
 a patient who begins in k has the weight h*_k / h_k(L) times the product over the intervals before
 of (1 - h*_j) / (1 - h_j(L)); h* of the last interval is 1. Within an interval, while a share f of
-those who begin in it have begun, a patient who has not has (1 - h*_k f) / (1 - h_k(L) f). The share
-is that seen: of times in whole days all who begin in an interval may do so at its end. Who began
-on the day of an event counts then as having not, as nothing says which came first.
+those who begin in it have begun, a patient who has not has (1 - h*_k f) / (1 - h_k(L) f). They do
+so evenly, but for times at which several began: in whole days all who begin in an interval may do
+so at its end. Who began on the day of an event counts then as having not, as nothing says which
+came first.
 
 Hernan MA. How to estimate the effect of treatment duration on survival outcomes using observational
 data. BMJ 2018;360:k182. Cain LE and others. When to start treatment? Int J Biostat 2010;6:18, for
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -64,6 +66,15 @@ class Histories:
         """The interval in which each patient began, shape (n,); k for who did not."""
         found = np.searchsorted(self.edges, self.begun, side="left") - 1
         return np.where(np.isfinite(self.begun), np.maximum(found, 0), len(self.edges) - 1)
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """Who began at a time that nobody else did, and so may have at any other of the interval,
+        shape (n,); nobody where most began at a time that others did."""
+        began = np.isfinite(self.begun)
+        _, place, count = np.unique(self.begun, return_inverse=True, return_counts=True)
+        alone: np.ndarray = began & (count[place] == 1)
+        return alone if 2 * alone.sum() > began.sum() else np.zeros_like(alone)
 
     @property
     def periods(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -213,16 +224,23 @@ class _Weighing:
         if t > edges[-1]:
             return self.final
         j = min(max(int(np.searchsorted(edges, t, side="left")) - 1, 0), len(edges) - 2)
-        here = self.at.interval == j
-        size = self.mass[:, here].sum(axis=1, keepdims=True)
-        gone = self.mass[:, here & (self.at.begun < t)].sum(axis=1, keepdims=True)
-        share = gone / np.where(size > 0.0, size, 1.0)
+        share = self._begun_by(t, j)
         left = 1.0 - self.chance[:, :, j] * share
         waiting = np.stack([
             self.before[0, :, :, j] * (1.0 - self.usual[:, :, j] * share) / left,
             self.before[1, :, :, j] / left,
         ])  # fmt: skip
         return np.where(self.at.begun < t, self.final, waiting)
+
+    def _begun_by(self, t: float, j: int) -> np.ndarray:
+        """Of those who begin in an interval the share that has before a time, shape (b, 1)."""
+        edges, begun = self.at.edges, self.at.begun
+        here, evenly = self.at.interval == j, self.at.spread
+        size = self.mass[:, here].sum(axis=1, keepdims=True)
+        gone = self.mass[:, here & ~evenly & (begun < t)].sum(axis=1, keepdims=True)
+        between = self.mass[:, here & evenly].sum(axis=1, keepdims=True)
+        passed = (t - edges[j]) / (edges[j + 1] - edges[j])
+        return (gone + passed * between) / np.where(size > 0.0, size, 1.0)
 
 
 def weighted_incidence(

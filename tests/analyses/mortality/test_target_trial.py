@@ -45,6 +45,7 @@ def by_hand(at: Histories, chance: np.ndarray, horizon: float) -> np.ndarray:
     patient, period, began = at.periods
     h = {(int(i), int(k)): float(c) for i, k, c in zip(patient, period, chance, strict=True)}
     K = len(at.edges) - 1
+    tied = [b for b in at.begun if np.isfinite(b) and (at.begun == b).sum() > 1]
     all_of_them = [began[period == k].mean() for k in range(K)]
     usual = [all_of_them[k] / (1.0 - np.prod([1.0 - v for v in all_of_them[k:]])) for k in range(K)]
 
@@ -52,11 +53,12 @@ def by_hand(at: Histories, chance: np.ndarray, horizon: float) -> np.ndarray:
         one = zero = 1.0
         for k in range(K):
             low, high = at.edges[k], at.edges[k + 1]
-            if at.begun[i] < t and low < at.begun[i] <= high:
+            if at.begun[i] < t and (low < at.begun[i] <= high or k == at.begun[i] == 0):
                 return one * usual[k] / h[i, k], 0.0
             if t <= high:
-                inside = [b for b in at.begun if low < b <= high]
-                f = sum(b < t for b in inside) / len(inside)
+                inside = [b for b in at.begun if low < b <= high or (k == 0 and b == 0.0)]
+                f = sum(b < t if b in tied else (t - low) / (high - low) for b in inside)
+                f /= len(inside)
                 return one * (1 - usual[k] * f) / (1 - h[i, k] * f), zero / (1 - h[i, k] * f)
             one *= (1 - usual[k]) / (1 - h[i, k])
             zero /= 1 - h[i, k]
@@ -110,6 +112,17 @@ def test_nobody_has_departed_before_the_first_who_begins():
     assert (exit_ == 1.0).any() and (at.begun == 1.0).sum() > 5
     np.testing.assert_allclose(curves.incidence[:, 0, first], (exit_ == 1.0).mean(), rtol=1e-12)
     np.testing.assert_allclose(curves.risk()[:, 0], by_hand(at, chance, 8.0), rtol=1e-10)
+
+
+def test_who_began_at_time_zero_has_departed_from_it_on():
+    people, _ = admissions(60, np.random.default_rng(2))
+    begun = people["begun"].fillna(np.inf).to_numpy()
+    begun[np.flatnonzero(np.isfinite(begun))[:9]] = 0.0
+    at = Histories(begun, people["exit"].to_numpy(), people["status"].to_numpy(),
+                   np.linspace(0.0, GRACE, 4))  # fmt: skip
+    chance = np.random.default_rng(1).uniform(0.05, 0.6, len(at.periods[0]))
+    curves, _ = cloned_curves(at, chance[None, :], np.ones((1, 60)), HORIZON)
+    np.testing.assert_allclose(curves.risk()[:, 0], by_hand(at, chance, HORIZON), rtol=1e-10)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 12), st.sampled_from([0, 1, 1, 2])),
