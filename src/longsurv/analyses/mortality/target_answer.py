@@ -20,6 +20,7 @@ from longsurv.estimands.cloning import (
     weighted_incidence,
 )
 from longsurv.numbers import signed
+from longsurv.own_order import in_own_order, own_order
 from longsurv.tables.notebook import Readable
 from longsurv.words import NO_ANSWER, plural
 
@@ -134,6 +135,7 @@ def answered(
     n = len(at.exit)
     rng = np.random.default_rng(seed)
     step = max(1, _CELLS // (n * len(at.edges)))
+    order = _own_order(at, X)
     parts: list[Curves] = []
     naive, landmark = Crude(), Crude()
     began = np.isfinite(at.begun)
@@ -143,7 +145,7 @@ def answered(
     done = 0
     while done <= resamples:
         size = min(step, resamples + 1 - done)
-        mass = rng.standard_gamma(1.0, size=(size, n))
+        mass = in_own_order(rng.standard_gamma(1.0, size=(size, n)), order)
         mass *= n / mass.sum(axis=1, keepdims=True)
         if done == 0:
             mass[0] = 1.0  # the estimate itself
@@ -173,6 +175,14 @@ def answered(
         immortal_time=immortal, words=_words(table, at, immortal, horizon),
         warnings=_warnings(summary, at), horizon=horizon, level=level,
     )  # fmt: skip
+
+
+def _own_order(at: Histories, X: np.ndarray) -> np.ndarray:
+    """Patients by what is known of them, whatever their order in the table."""
+    patient, _, _ = at.periods
+    first = np.flatnonzero(np.diff(patient, prepend=-1))
+    known = X[first], np.add.reduceat(X, first)
+    return own_order(at.exit, at.status, at.begun, *known)
 
 
 @dataclass
