@@ -410,6 +410,22 @@ class TestRefused:
         curve = found.curves[(found.curves["group"] == "do not begin") & (found.curves["time"] > 0)]
         assert curve["conf_high"].isna().all()
 
+    def test_arms_of_the_same_patients(self):
+        """All events come on the day on which treatment begins, or before: 0, from 0 to 0."""
+        patient = np.arange(60)
+        people = pd.DataFrame({
+            "patient": patient, "exit": np.where(patient % 3 == 0, 3.0, 20.0),
+            "status": (patient % 3 == 0).astype(int), "begun": np.where(patient < 30, 3.0, np.nan),
+            "week": patient % 7,
+        })  # fmt: skip
+        for covariate in ("", "week"):
+            one = TargetTrial(people, "begun", 5.0, 20.0, adjust=covariate, intervals=5)
+            with pytest.raises(EstimationError, match="both arms are the same patients"):
+                one.estimate(resamples=20)
+        late = people["exit"].where(people["patient"] != 33, 4.0)  # after thirty had departed
+        found = TargetTrial(people.assign(exit=late), "begun", 5.0, 20.0, intervals=5)
+        assert found.estimate(resamples=20).of(METHOD, EFFECT)["estimate"] != 0.0
+
     def test_a_marker_that_is_infinite_or_undated(self, cohort):
         people, rows = cohort
         for column, value in (("severity", np.inf), ("time", np.nan)):

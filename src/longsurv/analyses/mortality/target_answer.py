@@ -157,6 +157,7 @@ def answered(
             landmark.add(at, two * later, mass, horizon, at.edges[-1])
         done += size
     assert weights is not None
+    _check_departed(parts)
     rows = _rows(METHOD, parts, horizon, level, "")
     rows += naive.rows(
         NAIVE, horizon, level,
@@ -175,6 +176,16 @@ def answered(
         immortal_time=immortal, words=_words(table, at, immortal, horizon),
         warnings=_warnings(summary, at), horizon=horizon, level=level,
     )  # fmt: skip
+
+
+def _check_departed(parts: list[Curves]) -> None:
+    """Refuse arms that are the same patients at every event: 0 from 0 to 0 is no difference."""
+    one, zero = np.concatenate([part.risk() for part in parts], axis=1)
+    if one[0] > _ROUNDING and np.abs(one - zero).max() < _ROUNDING:
+        raise EstimationError(
+            "no event came after a patient had departed from an arm, so both arms are the same"
+            " patients and the data say nothing of a difference"
+        )
 
 
 def _own_order(at: Histories, X: np.ndarray) -> np.ndarray:

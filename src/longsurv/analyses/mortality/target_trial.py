@@ -123,6 +123,12 @@ class TargetTrial:
         Returns
         -------
         TargetTrialAnswer
+
+        Raises
+        ------
+        EstimationError
+            If nobody is left in an arm before the horizon of whom some had had no event, or every
+            event came before anybody had departed from an arm.
         """
         return answered(
             self.histories, self._covariates, self._read.horizon, resamples, seed, level,
