@@ -94,6 +94,13 @@ def test_the_curve_of_a_group_that_lies_beyond_a_limit_is_not_known():
             else:
                 found = fit.predict_marker(whose, **asked | {"at": at})
                 assert found["std_error"].between(0.0, 2.0, "neither").all()
+        later = {"at": 1.0, "times": [3.0], "draws": 5}
+        for ask in (fit.predict_survival, fit.predict_incidence):
+            if treated:
+                with pytest.raises(EstimationError, match=r"what happens to 3 .* treated, "):
+                    ask(whose, **later)
+            else:  # nobody's survival was known because of the others' marker
+                assert ask(whose, **later)["std_error"].between(0.0, 0.5, "neither").all()
     who = few.groupby("id").head(1)
     mean = fit.predict(who).set_index("treated")["estimate"]
     assert mean.loc[1].isna().all() and mean.loc[0].notna().all()

@@ -38,6 +38,7 @@ NOT_CALLED = {
     "estimands.new_patients": "of the arrays of a joint model, through its predict_survival",
     "estimands.dynamic": "of the arrays of a joint model, through its predict_survival",
     "estimands.incidence_posterior.hazard_draws": "draws of a generator, of incidence_posterior",
+    "estimands.incidence_posterior.two_hazards": "draws of two groups, of incidence_posterior",
     "estimands.limited_spread": "of arrays, through baseline_sd",
     "estimands.intervals": "of numbers from tables that are made here",
     "estimands.joint_effects": "of the arrays of a joint model, through joint_effects itself",

@@ -138,6 +138,41 @@ def test_command(study, tmp_path, capsys):
     assert main(["simulate", path, "--next", "many"]) == 2
 
 
+def test_patients_lost_before_the_horizon_are_not_alive_at_it(tmp_path):
+    """Three in four are lost in the first half: their deaths were not seen, and a trial of which
+    the share seen is the risk would be planned for too many patients."""
+    random = np.random.default_rng(8)
+    arm = np.repeat(["control", "active"], 400)
+    time, lost = random.exponential(30.0, 800), random.uniform(0.0, 14.0, 800)
+    lost[random.random(800) < 0.25] = 28.0
+    end = np.minimum(np.minimum(time, lost), 28.0)
+    pd.DataFrame({
+        "id": np.arange(800), "arm": arm, "days": end,
+        "status": np.where(time <= end, "dead", "alive"),
+    }).to_csv(tmp_path / "patients.csv", index=False)  # fmt: skip
+    (tmp_path / "study.toml").write_text(
+        """[study]
+title = "Lost"
+[patients]
+file = "patients.csv"
+patient = "id"
+treatment = "arm"
+reference = "control"
+[outcome]
+exit = "days"
+status = "status"
+event = "dead"
+censored = "alive"
+horizon = 28
+"""
+    )
+    study = Study.from_toml(tmp_path / "study.toml")
+    found = ls.next_trial(study, (100,), priors={"weak": Normal(0.0, 1.0)}, trials=200)
+    assert found.risk == pytest.approx(1.0 - np.exp(-28.0 / 30.0), abs=0.07)
+    data = study.cohort.survival_data()
+    assert data.loc[data["arm"] == "control", "event"].mean() < 0.4  # what was taken
+
+
 @pytest.fixture(scope="module")
 def three(tmp_path_factory) -> Study:
     """Three arms whose deaths halve from one to the next."""

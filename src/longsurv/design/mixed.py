@@ -26,6 +26,7 @@ from longsurv.design.specials import take_out_specials
 from longsurv.design.variables import absent, present
 from longsurv.design.weights import Weights
 from longsurv.errors import DataError, EstimationError, FormulaError
+from longsurv.own_order import own_order
 from longsurv.words import cannot_be_fitted, plural, shortened
 
 FEW_ROWS, MANY_NESTED = 500, 1000
@@ -125,6 +126,13 @@ class MixedDesign:
         """Patients, even without random effects, and all other groupings."""
         patients = Grouping(self.group_name, self.random, self.group, self.labels)
         return (patients, *self.outer)
+
+    @property
+    def own_order(self) -> np.ndarray:
+        """Rows by their groups and what is known of them, whatever their order in the table."""
+        groups = [grouping.group for grouping in self.terms]
+        effects = [grouping.random.X for grouping in self.terms]
+        return own_order(*groups, self.fixed.X, *effects, self.y)
 
     @property
     def variance_names(self) -> tuple[str, ...]:

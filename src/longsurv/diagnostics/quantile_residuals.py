@@ -23,6 +23,7 @@ from scipy.special import ndtri
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.drawn import DrawnEffects, given_data, sites_of_rows
 from longsurv.likelihood.glmm.family import INTERVAL, LEFT, RIGHT
+from longsurv.own_order import in_own_order
 
 CANDIDATES = 500
 """Draws from the normal approximation at a patient's mode, one of them kept by its weight."""
@@ -106,7 +107,7 @@ def predicted_residuals(
     random = b.of_rows(data.Z, group, sites_of_rows(data))
     eta = data.offset + data.X @ theta[: data.p] + random
     (below, from_below), (upto, above) = _ends(data, theta, eta)
-    share = rng.random(len(eta))
+    share = in_own_order(rng.random(len(eta)), data.own_order)
     up = below + share * (upto - below)
     down = above + (1.0 - share) * (from_below - above)
     # From the nearer tail, whose probability is the more exact one.

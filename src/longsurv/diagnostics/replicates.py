@@ -27,6 +27,7 @@ from longsurv.likelihood.glmm.counted import HIGHEST
 from longsurv.likelihood.glmm.drawn import DrawnEffects, given_data, new_effects, sites_of_rows
 from longsurv.likelihood.glmm.family import EXACT
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
+from longsurv.own_order import in_own_order
 
 type Statistics = Mapping[str, Mapping[str, float]]
 """By part and name."""
@@ -91,7 +92,7 @@ def replicate(
 ) -> np.ndarray:
     """New values of the rows, shape (n,): of the same groups, or of `new` ones in their places."""
     y, weights = design.fixed.X @ point.beta, design.weights
-    noise = rng.standard_normal(len(y))
+    noise = in_own_order(rng.standard_normal(len(y)), design.own_order)
     if new:
         y = y + _unseen(design, kernel, point, rng)
     if design.residual is None:
@@ -212,7 +213,8 @@ def replicate_responses(
     eta = data.offset + data.X @ at[: data.p] + b.of_rows(data.Z, group, sites_of_rows(data))
     if data.family.log:  # wide priors go where no count is
         eta = np.minimum(eta, HIGHEST)
-    return data.family.replicate(eta, at[data.p : data.p + data.n_family], data.kappa, rng)
+    own, order = at[data.p : data.p + data.n_family], data.own_order
+    return in_own_order(data.family.replicate(eta[order], own, data.kappa, rng), order)
 
 
 def near_effects(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -25,6 +25,7 @@ from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.propensity import propensity_draws
 from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.weighting import outcome_of
+from longsurv.own_order import in_own_order, own_order
 from longsurv.words import plural, verb
 
 _CELLS = 4_000_000  # draws x patients held at once
@@ -65,10 +66,11 @@ def bayesian_bootstrap(
             f"{plural(absent, 'patient')} {verb(absent, 'has', 'have')} no outcome; leave them out"
         )
     rng, (n, p) = np.random.default_rng(seed), weights.X.shape
+    order = own_order(weights.treated, weights.X, y)
     difference, done = np.empty(draws), 0
     while done < draws:
         size = min(draws - done, max(1, _CELLS // n))
-        mass = rng.standard_gamma((n - p) / n, size=(size, n))
+        mass = in_own_order(rng.standard_gamma((n - p) / n, size=(size, n)), order)
         mass *= n / mass.sum(axis=1, keepdims=True)
         e = propensity_draws(weights.centred, weights.treated, mass)
         mass = mass * weights.target.weights(weights.treated, e)

@@ -12,8 +12,11 @@ probability of beginning in interval k, not having begun, and h_k that of all,
     h*_k = h_k / (1 - prod_{j >= k} (1 - h_j)),
 
 a patient who begins in k has the weight h*_k / h_k(L) times the product over the intervals before
-of (1 - h*_j) / (1 - h_j(L)); h* of the last interval is 1. Within an interval treatment begins
-uniformly: after a share f of it a patient who has not begun has (1 - h*_k f) / (1 - h_k(L) f).
+of (1 - h*_j) / (1 - h_j(L)); h* of the last interval is 1. Within an interval, while a share f of
+those who begin in it have begun, a patient who has not has (1 - h*_k f) / (1 - h_k(L) f). They do
+so evenly, but for times at which several began: in whole days all who begin in an interval may do
+so at its end. Who began on the day of an event counts then as having not, as nothing says which
+came first.
 
 Hernan MA. How to estimate the effect of treatment duration on survival outcomes using observational
 data. BMJ 2018;360:k182. Cain LE and others. When to start treatment? Int J Biostat 2010;6:18, for
@@ -24,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -62,6 +66,15 @@ class Histories:
         """The interval in which each patient began, shape (n,); k for who did not."""
         found = np.searchsorted(self.edges, self.begun, side="left") - 1
         return np.where(np.isfinite(self.begun), np.maximum(found, 0), len(self.edges) - 1)
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """Who began at a time that nobody else did, and so may have at any other of the interval,
+        shape (n,); nobody where most began at a time that others did."""
+        began = np.isfinite(self.begun)
+        _, place, count = np.unique(self.begun, return_inverse=True, return_counts=True)
+        alone: np.ndarray = began & (count[place] == 1)
+        return alone if 2 * alone.sum() > began.sum() else np.zeros_like(alone)
 
     @property
     def periods(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,6 +177,7 @@ class _Weighing:
     before : ndarray, shape (2, b, n, k + 1)
         Of a copy that has not begun by the start of each interval.
     final : ndarray, shape (2, b, n)
+    mass : ndarray, shape (b, n)
     """
 
     at: Histories
@@ -171,6 +185,7 @@ class _Weighing:
     usual: np.ndarray
     before: np.ndarray
     final: np.ndarray
+    mass: np.ndarray
 
     @classmethod
     def of(cls, at: Histories, chance: np.ndarray, mass: np.ndarray) -> _Weighing:
@@ -201,7 +216,7 @@ class _Weighing:
             np.where(when < k, treated, 0.0),
             np.where(when < k, 0.0, before[1][:, :, k]),
         ])  # fmt: skip
-        return cls(at, dense, usual, before, final)
+        return cls(at, dense, usual, before, final, mass)
 
     def at_time(self, t: float) -> np.ndarray:
         """Weights at a time, just before what happens then, shape (2, b, n)."""
@@ -209,13 +224,23 @@ class _Weighing:
         if t > edges[-1]:
             return self.final
         j = min(max(int(np.searchsorted(edges, t, side="left")) - 1, 0), len(edges) - 2)
-        share = (t - edges[j]) / (edges[j + 1] - edges[j])
+        share = self._begun_by(t, j)
         left = 1.0 - self.chance[:, :, j] * share
         waiting = np.stack([
             self.before[0, :, :, j] * (1.0 - self.usual[:, :, j] * share) / left,
             self.before[1, :, :, j] / left,
         ])  # fmt: skip
         return np.where(self.at.begun < t, self.final, waiting)
+
+    def _begun_by(self, t: float, j: int) -> np.ndarray:
+        """Of those who begin in an interval the share that has before a time, shape (b, 1)."""
+        edges, begun = self.at.edges, self.at.begun
+        here, evenly = self.at.interval == j, self.at.spread
+        size = self.mass[:, here].sum(axis=1, keepdims=True)
+        gone = self.mass[:, here & ~evenly & (begun < t)].sum(axis=1, keepdims=True)
+        between = self.mass[:, here & evenly].sum(axis=1, keepdims=True)
+        passed = (t - edges[j]) / (edges[j + 1] - edges[j])
+        return (gone + passed * between) / np.where(size > 0.0, size, 1.0)
 
 
 def weighted_incidence(

@@ -227,9 +227,28 @@ def check_curves(
     """
     k = chosen_marker([known.name for known in design.markers], marker)
     grid, people = read_patients(design, newdata, at, times, earlier=True)
-    n, own = len(people.labels), _coefficients(design)
+    n = len(people.labels)
     copies = copies_of(design, data, people, np.full(n, float(at)))
-    found = [(k, _at_times(design, people, k, grid)[0], np.repeat(np.arange(n), len(grid)))]
+    asked = (k, _at_times(design, people, k, grid)[0], np.repeat(np.arange(n), len(grid)))
+    moves = _curves_move(design, people, copies, flat, [asked])
+    if moves.any():
+        raise EstimationError(
+            f"the curve of {plural(int(moves.sum()), 'patient')} ({some(people.labels[moves])})"
+            " is not known: it depends on "
+            f"{', '.join(undetermined)}, which the data do not determine; fit.flags says why"
+        )
+
+
+def _curves_move(
+    design: JointDesign,
+    people: NewPatients,
+    copies: joint.JointData,
+    flat: Flat,
+    asked: Sequence[tuple[int, np.ndarray, np.ndarray]] = (),
+) -> np.ndarray:
+    """Whether what a patient's values so far are held against, a marker in the hazard, or what else
+    is asked (the marker, its rows of fixed effects, their patients) is not determined, (n,)."""
+    n, own, found = len(people.labels), _coefficients(design), list(asked)
     for j, (one, (rows, owner)) in enumerate(zip(design.markers, people.measured, strict=True)):
         known = has_value(one, rows)
         found.append((j, one.design.fixed.rebuild(rows.loc[known]), owner[known]))
@@ -241,12 +260,7 @@ def check_curves(
         weights = np.zeros((len(X), len(flat.scale)))
         weights[:, own[j]] = X
         np.logical_or.at(moves, owner, ~flat.estimable(weights))
-    if moves.any():
-        raise EstimationError(
-            f"the curve of {plural(int(moves.sum()), 'patient')} ({some(people.labels[moves])})"
-            " is not known: it depends on "
-            f"{', '.join(undetermined)}, which the data do not determine; fit.flags says why"
-        )
+    return moves
 
 
 def check_known(
@@ -282,8 +296,10 @@ def check_known(
     copies, start = copies_of(design, data, people, end), data.n_marker
     unit = flat.directions / flat.scale[:, None]
     directions = np.where(np.abs(unit) > LOADS * np.linalg.norm(unit, axis=0), flat.directions, 0.0)
-    moves = np.full(len(people.labels), directions[:start].any())
     p = np.cumsum([0] + [len(marker.coefficient_names) for marker in design.markers])
+    moves = np.full(len(people.labels), directions[p[-1] : start].any())  # standard deviations
+    if directions[: p[-1]].any():
+        moves |= _curves_move(design, people, copies, flat)
     for cause in copies.causes:
         base, covariates, links = np.split(
             directions[start : (start := start + sum(cause.sizes))], np.cumsum(cause.sizes)[:2]

@@ -22,6 +22,7 @@ Kalbfleisch JD. Non-parametric Bayesian analysis of survival time data. J R Stat
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -173,25 +174,8 @@ def incidence_posterior(
     """
     if not 0 < level < 1:
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
-    name, treated, reference_name, reference = two_groups(data, group)
-    causes = tuple(sorted({cause, *treated.causes, *reference.causes}))
-    if not np.isfinite(time):
-        raise LongsurvError(f"time is a time by which to have had the event, not {time}")
-    asked, time = time, float(reference.on_clock(treated.on_clock(np.array(time))))
-    edges = _edges(treated, reference, time)
-    rng = np.random.default_rng(seed)
-    sides = []
-    for label, follow_up in ((name, treated), (reference_name, reference)):
-        gap = follow_up.since(float(edges[0])).gap
-        if gap is not None and gap[0] < time:
-            raise DataError(
-                f"group {label}: nobody was under observation between {gap[0]:g} and {gap[1]:g}"
-            )
-        end = follow_up.exit.max()
-        if end < time and (follow_up.status[follow_up.exit == end] == 0).any():
-            raise DataError(f"group {label}: follow-up ends at {end:g} with patients at risk")
-        sides.append(hazard_draws(follow_up, edges, causes, draws, rng))
-    a, b = sides
+    asked, sides = time, two_hazards(data, group, time, cause=cause, draws=draws, seed=seed)
+    (name, a), (reference_name, b) = sides.items()
     p, q = a.incidence(cause), b.incidence(cause)
     higher = float((p > q).mean())
     note = "gamma-process prior worth half a patient and half an event of each cause"
@@ -201,13 +185,39 @@ def incidence_posterior(
         _row("risk difference", p - q, level, higher),
         _row("risk ratio", np.log(p) - np.log(q), level, higher, back=True),
     ]
-    if len(causes) == 1:
+    if len(a.causes) == 1:
         longer = a.restricted_mean() - b.restricted_mean()
         rows.append(_row("restricted mean difference", longer, level, float((longer > 0).mean())))
     return pd.DataFrame(rows).assign(time=float(asked), note=note)[
         ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "prob_positive",
          "note"]
     ]  # fmt: skip
+
+
+def two_hazards(
+    data: pd.DataFrame, group: str, time: float, *, cause: int, draws: int, seed: int
+) -> dict[Hashable, HazardDraws]:
+    """Draws of the hazards of two groups, the reference last; arguments and refusals are those of
+    `incidence_posterior`."""
+    name, treated, reference_name, reference = two_groups(data, group)
+    causes = tuple(sorted({cause, *treated.causes, *reference.causes}))
+    if not np.isfinite(time):
+        raise LongsurvError(f"time is a time by which to have had the event, not {time}")
+    time = float(reference.on_clock(treated.on_clock(np.array(time))))
+    edges = _edges(treated, reference, time)
+    rng = np.random.default_rng(seed)
+    sides = {}
+    for label, follow_up in ((name, treated), (reference_name, reference)):
+        gap = follow_up.since(float(edges[0])).gap
+        if gap is not None and gap[0] < time:
+            raise DataError(
+                f"group {label}: nobody was under observation between {gap[0]:g} and {gap[1]:g}"
+            )
+        end = follow_up.exit.max()
+        if end < time and (follow_up.status[follow_up.exit == end] == 0).any():
+            raise DataError(f"group {label}: follow-up ends at {end:g} with patients at risk")
+        sides[label] = hazard_draws(follow_up, edges, causes, draws, rng)
+    return sides
 
 
 def _edges(treated: FollowUp, reference: FollowUp, time: float) -> np.ndarray:

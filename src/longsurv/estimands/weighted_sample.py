@@ -14,6 +14,7 @@ from longsurv.estimands.propensity import fit_propensity
 from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.side_by_side import in_order_of
 from longsurv.estimands.weighting import full_rank
+from longsurv.own_order import own_order
 
 type Moved = tuple[float, np.ndarray]
 type Ask = Callable[[FollowUp, np.ndarray], list[Moved]]
@@ -125,7 +126,9 @@ def resampled(
 ) -> np.ndarray:
     """The quantities in resamples of both groups, shape (times, 2 k), the score estimated anew."""
     rng, drawn = np.random.default_rng(seed), []
-    sides = np.flatnonzero(weights.treated), np.flatnonzero(~weights.treated)
+    seen = sample.follow_up
+    order = own_order(seen.exit, seen.status, seen.entry, weights.X)
+    sides = order[weights.treated[order]], order[~weights.treated[order]]
     for _ in range(times):
         rows = np.concatenate([rng.choice(side, len(side)) for side in sides])
         treated = weights.treated[rows]

@@ -29,6 +29,7 @@ from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.side_by_side import column_beside
 from longsurv.estimands.targets import TARGETS
 from longsurv.estimands.weighted_influence import check_spare, covariance
+from longsurv.own_order import own_order
 from longsurv.words import plural
 
 type TargetName = Literal["ATE", "ATT", "overlap", "matching"]
@@ -299,7 +300,8 @@ def _resample(
 ) -> np.ndarray:
     """Weighted means in bootstrap resamples, shape (times, 2); NaN where one has no outcome."""
     rng = np.random.default_rng(seed)
-    sides = np.flatnonzero(weights.treated), np.flatnonzero(~weights.treated)
+    order = own_order(weights.X, y)
+    sides = order[weights.treated[order]], order[~weights.treated[order]]
     out = np.full((times, 2), np.nan)
     for k in range(times):
         rows = np.concatenate([rng.choice(side, len(side)) for side in sides])

@@ -15,6 +15,7 @@ from longsurv.diagnostics.influence import Fitted
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.glmm.drawn import new_effects
 from longsurv.likelihood.glmm.families import FAMILIES
+from longsurv.own_order import in_own_order
 from longsurv.results.generalised.quantities import factor
 from longsurv.results.mixed.variances import VarianceEstimate
 
@@ -92,15 +93,19 @@ def simulator(fit: Simulated) -> Draw:
 @singledispatch
 def _simulator(design: MixedDesign, fit: Simulated) -> Draw:
     """The same; a function a kind of design."""
-    from longsurv.diagnostics.clusters import whiten
+    from longsurv.diagnostics.clusters import clusters
 
-    mean, white = design.fixed.X @ fit.coefficients, whiten(cast("FittedMixed", fit))
+    mean, order = design.fixed.X @ fit.coefficients, design.own_order
+    rank, parts = np.argsort(order), []
+    for cluster in clusters(cast("FittedMixed", fit)):
+        own = np.argsort(rank[cluster.rows])
+        parts.append((cluster.rows[own], np.linalg.cholesky(cluster.V[np.ix_(own, own)])))
 
     def draw(rng: np.random.Generator) -> np.ndarray:
-        noise = rng.standard_normal(len(mean))
+        noise = in_own_order(rng.standard_normal(len(mean)), order)
         y = mean.copy()
-        for cluster, L in zip(white.clusters, white.L, strict=True):
-            y[cluster.rows] += L @ noise[cluster.rows]
+        for rows, L in parts:
+            y[rows] += L @ noise[rows]
         return y
 
     return draw
@@ -111,11 +116,11 @@ def _of_generalised(design: GeneralisedDesign, fit: SimulatedGLMM) -> Draw:
     data, theta = fit.data, fit.theta
     mean = design.offsets + design.fixed.X @ theta[: data.p]
     Z, own = design.effects.X @ factor(data, theta), theta[data.p : data.p + data.n_family]
-    site = design.site_of_row
+    site, order = design.site_of_row, design.own_order
 
     def draw(rng: np.random.Generator) -> np.ndarray:
         eta = mean + new_effects(data, rng).of_rows(Z, design.group, site)
-        return data.family.replicate(eta, own, data.kappa, rng)
+        return in_own_order(data.family.replicate(eta[order], own, data.kappa, rng), order)
 
     return draw
 

@@ -20,15 +20,19 @@ from scipy import special
 
 from longsurv.arguments import checked, choice
 from longsurv.errors import LongsurvError
+from longsurv.estimands.follow_up import two_groups
+from longsurv.estimands.incidence_posterior import two_hazards
 from longsurv.priors import TREATMENT, Normal, Prior
 from longsurv.simulate.characteristics import check_scheduler
 from longsurv.tables.notebook import Readable
+from longsurv.times import snapped
 from longsurv.words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.analyses.mortality.arms import Comparison
+    from longsurv.analyses.mortality.mortality import Mortality
     from longsurv.study import Study
 
 TRIALS = 1000
@@ -159,12 +163,7 @@ def next_trial(
     one = _named(study, comparison)
     asked, seed = question(study, one), study.sampling.seed
     grid = asked.prior_grid(priors, draws=max(500, trials // 2), chains=2, seed=seed)
-    counts = asked.counts
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    # Jeffreys' posterior of the reference group's risk.
-    risks = rng.beta(
-        counts.reference_events + 0.5, counts.reference_n - counts.reference_events + 0.5, trials
-    )
+    risks = _reference_risks(asked, study.cohort.schema.treatment, trials, seed)
     pieces = []
     for k, (name, post) in enumerate(grid.posteriors.items()):
         draws = np.ravel(post.draw(grid.term))
@@ -212,6 +211,22 @@ def next_trials(
         )
         for one in comparisons(study) or [only_comparison(study)]
     }  # fmt: skip
+
+
+def _reference_risks(asked: Mortality, treatment: str, trials: int, seed: int) -> np.ndarray:
+    """Draws of the reference group's risk by the horizon: Jeffreys' posterior of the share, or that
+    of the hazards where some entered late or were lost before, whom a share counts as alive."""
+    assert asked.horizon is not None
+    _, _, reference, seen = two_groups(asked.pair, treatment)
+    lost = (seen.status == 0) & (seen.exit < snapped(asked.horizon, seen.exit))
+    if lost.any() or np.ptp(seen.entry) > 0.0:
+        sides = two_hazards(asked.pair, treatment, asked.horizon, cause=1, draws=trials, seed=seed)
+        return sides[reference].incidence(1)
+    counts = asked.counts
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    return rng.beta(
+        counts.reference_events + 0.5, counts.reference_n - counts.reference_events + 0.5, trials
+    )
 
 
 def _named(study: Study, comparison: str | None) -> Comparison:

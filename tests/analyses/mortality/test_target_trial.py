@@ -45,6 +45,7 @@ def by_hand(at: Histories, chance: np.ndarray, horizon: float) -> np.ndarray:
     patient, period, began = at.periods
     h = {(int(i), int(k)): float(c) for i, k, c in zip(patient, period, chance, strict=True)}
     K = len(at.edges) - 1
+    tied = [b for b in at.begun if np.isfinite(b) and (at.begun == b).sum() > 1]
     all_of_them = [began[period == k].mean() for k in range(K)]
     usual = [all_of_them[k] / (1.0 - np.prod([1.0 - v for v in all_of_them[k:]])) for k in range(K)]
 
@@ -52,10 +53,12 @@ def by_hand(at: Histories, chance: np.ndarray, horizon: float) -> np.ndarray:
         one = zero = 1.0
         for k in range(K):
             low, high = at.edges[k], at.edges[k + 1]
-            if at.begun[i] < t and low < at.begun[i] <= high:
+            if at.begun[i] < t and (low < at.begun[i] <= high or k == at.begun[i] == 0):
                 return one * usual[k] / h[i, k], 0.0
             if t <= high:
-                f = (t - low) / (high - low)
+                inside = [b for b in at.begun if low < b <= high or (k == 0 and b == 0.0)]
+                f = sum(b < t if b in tied else (t - low) / (high - low) for b in inside)
+                f /= len(inside)
                 return one * (1 - usual[k] * f) / (1 - h[i, k] * f), zero / (1 - h[i, k] * f)
             one *= (1 - usual[k]) / (1 - h[i, k])
             zero /= 1 - h[i, k]
@@ -93,6 +96,33 @@ def test_weights_and_curves_are_those_by_hand():
         for t, step in zip(curves.time[1:], np.diff(curves.incidence[0, 0]), strict=True)
     )
     assert curves.mean_without(HORIZON)[0, 0] == pytest.approx(HORIZON - area)
+
+
+def test_nobody_has_departed_before_the_first_who_begins():
+    """In whole days all who begin in an interval may do so at its end: until then both arms are
+    everybody, whatever the chance of beginning; it was taken as spread over the interval."""
+    rng = np.random.default_rng(4)
+    exit_ = np.ceil(rng.exponential(12.0, 80))
+    begun = np.where(rng.random(80) < 0.5, np.ceil(rng.exponential(3.0, 80)), np.inf)
+    at = Histories(np.where(begun <= np.minimum(exit_, 4.0), begun, np.inf), exit_,
+                   np.ones(80, dtype=int), np.arange(5.0))  # fmt: skip
+    chance = rng.uniform(0.05, 0.7, len(at.periods[0]))
+    curves, _ = cloned_curves(at, chance[None, :], np.ones((1, 80)), 8.0)
+    first = curves.time == 1.0
+    assert (exit_ == 1.0).any() and (at.begun == 1.0).sum() > 5
+    np.testing.assert_allclose(curves.incidence[:, 0, first], (exit_ == 1.0).mean(), rtol=1e-12)
+    np.testing.assert_allclose(curves.risk()[:, 0], by_hand(at, chance, 8.0), rtol=1e-10)
+
+
+def test_who_began_at_time_zero_has_departed_from_it_on():
+    people, _ = admissions(60, np.random.default_rng(2))
+    begun = people["begun"].fillna(np.inf).to_numpy()
+    begun[np.flatnonzero(np.isfinite(begun))[:9]] = 0.0
+    at = Histories(begun, people["exit"].to_numpy(), people["status"].to_numpy(),
+                   np.linspace(0.0, GRACE, 4))  # fmt: skip
+    chance = np.random.default_rng(1).uniform(0.05, 0.6, len(at.periods[0]))
+    curves, _ = cloned_curves(at, chance[None, :], np.ones((1, 60)), HORIZON)
+    np.testing.assert_allclose(curves.risk()[:, 0], by_hand(at, chance, HORIZON), rtol=1e-10)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 12), st.sampled_from([0, 1, 1, 2])),
@@ -239,6 +269,21 @@ class TestWhatDoesNotMatter:
         expected = self.estimates(days) * np.where(time, 0.1, 1.0)
         np.testing.assert_allclose(self.estimates(moved), expected, rtol=1e-7)
 
+    def test_names_of_columns(self, cohort, usual):
+        """Columns called as those that are worked with: "began" of the data was overwritten, and
+        adjusted for as who had begun."""
+        people, rows = cohort
+        again = TargetTrial(
+            people.rename(columns={"begun": "began"}), "began", GRACE, HORIZON,
+            markers=["severity"], intervals=8, time="y",
+            measurements=rows.rename(columns={"time": "y"}),
+        )  # fmt: skip
+        np.testing.assert_allclose(self.estimates(again), usual, rtol=1e-12)
+        week = np.arange(len(people)) % 7
+        plain = self.estimates(trial(people.assign(week=week), rows, adjust="week"))
+        again = self.estimates(trial(people.assign(began=week), rows, adjust="began"))
+        np.testing.assert_allclose(again, plain, rtol=1e-12)
+
     def test_what_happens_after_the_horizon(self, cohort, usual):
         people, rows = cohort
         alive = people["exit"] >= HORIZON
@@ -303,6 +348,21 @@ class TestRefused:
         with pytest.raises(DataError, match=r"7 patients .* no value of severity at time zero"):
             trial(people, rows[~((rows["patient"] < 7) & (rows["time"] == 0.0))]).estimate()
 
+    def test_two_values_of_a_marker_at_one_time(self, cohort):
+        """The later of the rows was taken, whichever that was."""
+        people, rows = cohort
+        again = rows[rows["patient"].isin([3, 4]) & (rows["time"] == 0.0)]
+        trial(people, pd.concat([rows, again])).estimate(resamples=0)  # one value twice is one
+        twice = pd.concat([rows, again.assign(severity=9.0)])
+        with pytest.raises(DataError, match=r"2 patients .3, 4. have several values of severity"):
+            trial(people, twice).estimate()
+
+    def test_patients_without_a_name(self, cohort):
+        people, rows = cohort
+        people = people.assign(patient=people["patient"].where(people["patient"] > 1))
+        with pytest.raises(DataError, match="2 rows of 'patient' are missing"):
+            trial(people, rows).estimate()
+
     def test_a_missing_covariate(self, cohort):
         people, rows = cohort
         people = people.assign(
@@ -349,6 +409,22 @@ class TestRefused:
             assert np.isnan(row["conf_low"]) and "'do not begin': no events" in row["note"]
         curve = found.curves[(found.curves["group"] == "do not begin") & (found.curves["time"] > 0)]
         assert curve["conf_high"].isna().all()
+
+    def test_arms_of_the_same_patients(self):
+        """All events come on the day on which treatment begins, or before: 0, from 0 to 0."""
+        patient = np.arange(60)
+        people = pd.DataFrame({
+            "patient": patient, "exit": np.where(patient % 3 == 0, 3.0, 20.0),
+            "status": (patient % 3 == 0).astype(int), "begun": np.where(patient < 30, 3.0, np.nan),
+            "week": patient % 7,
+        })  # fmt: skip
+        for covariate in ("", "week"):
+            one = TargetTrial(people, "begun", 5.0, 20.0, adjust=covariate, intervals=5)
+            with pytest.raises(EstimationError, match="both arms are the same patients"):
+                one.estimate(resamples=20)
+        late = people["exit"].where(people["patient"] != 33, 4.0)  # after thirty had departed
+        found = TargetTrial(people.assign(exit=late), "begun", 5.0, 20.0, intervals=5)
+        assert found.estimate(resamples=20).of(METHOD, EFFECT)["estimate"] != 0.0
 
     def test_a_marker_that_is_infinite_or_undated(self, cohort):
         people, rows = cohort

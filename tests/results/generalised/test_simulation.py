@@ -64,8 +64,12 @@ def test_quantile_residuals_stay_in_their_bands_where_the_model_is_right(fitted)
     assert set(curve["of"]) == {"quantile"} and set(curve["unit"]) == set(fit.spec.data.index)
     by_unit = curve.set_index("unit")["observed"]
     np.testing.assert_allclose(by_unit[fit.spec.data.index], fit.residuals(seed=1)["quantile"])
-    for table in (curve, bands):
-        assert table["observed"].between(table["low"], table["high"]).all()
+    # One in twenty is outside somewhere, whatever the model: the bands hold 95 % of them.
+    few = {"simulations": 200}
+    asked = [(fit.qq(seed=k, **few), fit.residual_bands(seed=k, **few)) for k in range(1, 21)]
+    for drawn in zip(*asked, strict=True):
+        within = [table["observed"].between(table["low"], table["high"]).all() for table in drawn]
+        assert np.mean(within) >= 0.85
     assert bands["n"].sum() == 2 * fit.nobs
     data = rows("censored").assign(y=lambda d: d["y"] ** 3, kind="none")
     wrong = model("censored", data).fit()

@@ -41,6 +41,7 @@ from longsurv.estimands.proportional_odds import odds_posterior, proportional_od
 from longsurv.estimands.truncation import Composite, Outcome, survivor_bounds
 from longsurv.estimands.worst_rank import index_draws, rank_comparison
 from longsurv.numbers import exponential
+from longsurv.own_order import own_order
 from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior
 
@@ -353,8 +354,10 @@ class DeathInMarkers:
                 raise EstimationError(c.unmeasured)
             ask = partial(survivor_bounds, value, alive, treated, kept=kept)
             once = ask(np.ones((1, len(table))))
+            order, rng = own_order(treated, alive, value), np.random.default_rng(seed)
+            back = np.argsort(order)
             drawn = np.concatenate(
-                [ask(w) for w in _weights(treated, draws, np.random.default_rng(seed), engine)],
+                [ask(w[:, back]) for w in _weights(treated[order], draws, rng, engine)],
                 axis=1,
             )
         except LongsurvError as error:

@@ -20,6 +20,7 @@ from longsurv.estimands.cloning import (
     weighted_incidence,
 )
 from longsurv.numbers import signed
+from longsurv.own_order import in_own_order, own_order
 from longsurv.tables.notebook import Readable
 from longsurv.words import NO_ANSWER, plural
 
@@ -134,6 +135,7 @@ def answered(
     n = len(at.exit)
     rng = np.random.default_rng(seed)
     step = max(1, _CELLS // (n * len(at.edges)))
+    order = _own_order(at, X)
     parts: list[Curves] = []
     naive, landmark = Crude(), Crude()
     began = np.isfinite(at.begun)
@@ -143,7 +145,7 @@ def answered(
     done = 0
     while done <= resamples:
         size = min(step, resamples + 1 - done)
-        mass = rng.standard_gamma(1.0, size=(size, n))
+        mass = in_own_order(rng.standard_gamma(1.0, size=(size, n)), order)
         mass *= n / mass.sum(axis=1, keepdims=True)
         if done == 0:
             mass[0] = 1.0  # the estimate itself
@@ -155,6 +157,7 @@ def answered(
             landmark.add(at, two * later, mass, horizon, at.edges[-1])
         done += size
     assert weights is not None
+    _check_departed(parts)
     rows = _rows(METHOD, parts, horizon, level, "")
     rows += naive.rows(
         NAIVE, horizon, level,
@@ -173,6 +176,24 @@ def answered(
         immortal_time=immortal, words=_words(table, at, immortal, horizon),
         warnings=_warnings(summary, at), horizon=horizon, level=level,
     )  # fmt: skip
+
+
+def _check_departed(parts: list[Curves]) -> None:
+    """Refuse arms that are the same patients at every event: 0 from 0 to 0 is no difference."""
+    one, zero = np.concatenate([part.risk() for part in parts], axis=1)
+    if one[0] > _ROUNDING and np.abs(one - zero).max() < _ROUNDING:
+        raise EstimationError(
+            "no event came after a patient had departed from an arm, so both arms are the same"
+            " patients and the data say nothing of a difference"
+        )
+
+
+def _own_order(at: Histories, X: np.ndarray) -> np.ndarray:
+    """Patients by what is known of them, whatever their order in the table."""
+    patient, _, _ = at.periods
+    first = np.flatnonzero(np.diff(patient, prepend=-1))
+    known = X[first], np.add.reduceat(X, first)
+    return own_order(at.exit, at.status, at.begun, *known)
 
 
 @dataclass

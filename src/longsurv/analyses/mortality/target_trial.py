@@ -25,7 +25,7 @@ from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.cloning import Histories
 from longsurv.estimands.follow_up import follow_up
 from longsurv.times import merged, snapped
-from longsurv.words import listed, plural
+from longsurv.words import listed, plural, verb
 
 INTERVALS = 12
 RESAMPLES = 500
@@ -123,6 +123,12 @@ class TargetTrial:
         Returns
         -------
         TargetTrialAnswer
+
+        Raises
+        ------
+        EstimationError
+            If nobody is left in an arm before the horizon of whom some had had no event, or every
+            event came before anybody had departed from an arm.
         """
         return answered(
             self.histories, self._covariates, self._read.horizon, resamples, seed, level,
@@ -132,7 +138,7 @@ class TargetTrial:
     @cached_property
     def data(self) -> pd.DataFrame:
         """Who is eligible, one row each, with "exit" and "status" ended at the horizon, and "began"
-        (by the end of the grace period)."""
+        (by the end of the grace period; a column of that name stays as it is)."""
         return self._read.data
 
     @cached_property
@@ -145,7 +151,7 @@ class TargetTrial:
         """Follow-up and beginning as arrays."""
         begun = self.data[self.begun].to_numpy(float)
         return Histories(
-            np.where(self.data["began"], begun, np.inf),
+            np.where(self._read.began, begun, np.inf),
             self.data["exit"].to_numpy(float), self.data["status"].to_numpy(np.int64),
             self._read.edges,
         )  # fmt: skip
@@ -238,17 +244,17 @@ class TargetTrial:
         data = people.assign(
             exit=np.minimum(ends, horizon),
             status=np.where(ends > horizon, 0, whole.status),
-            began=begun <= edges[-1],
-            **{self.begun: begun},
+            **{"began": people.get("began", begun <= edges[-1]), self.begun: begun},
         )[chosen].reset_index(drop=True)
-        sides = int(data["began"].sum()), int((~data["began"]).sum())
+        began = (begun <= edges[-1])[chosen]
+        sides = int(began.sum()), int((~began).sum())
         if min(sides) < FEWEST:
             raise DataError(
                 f"{sides[0]} began by {self.grace:g} and {sides[1]} did not: at least {FEWEST} of"
                 " each are needed"
             )
         flow = pd.DataFrame([row for row in rows if row[1]], columns=["reason", "n"])
-        return _Enrolled(data, flow, edges, horizon)
+        return _Enrolled(data, began, flow, edges, horizon)
 
     def _on_one_clock(
         self, begun: pd.Series, exit: np.ndarray
@@ -298,9 +304,10 @@ class TargetTrial:
 
     @cached_property
     def _series(self) -> Mapping[str, pd.DataFrame]:
-        """Measurements of each marker: the patient, the time and "y"."""
+        """Measurements of each marker: "patient", "time" and "y"."""
         if isinstance(self.source, Cohort):
-            return {name: self.source.marker_data(name) for name in self.markers}
+            found = {name: self.source.marker_data(name) for name in self.markers}
+            return {name: self._series_of(rows, "y") for name, rows in found.items()}
         if self.measurements is None:
             return {}
         needed = [self.patient, self.time, *self.markers]
@@ -309,10 +316,11 @@ class TargetTrial:
             raise DataError(
                 f"the measurements need the columns {needed}, and the patients {self.patient!r}"
             )
-        return {
-            name: self.measurements[[self.patient, self.time]].assign(y=self.measurements[name])
-            for name in self.markers
-        }
+        return {name: self._series_of(self.measurements, name) for name in self.markers}
+
+    def _series_of(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
+        columns = {"patient": rows[self.patient], "time": rows[self.time], "y": rows[name]}
+        return pd.DataFrame(columns).reset_index(drop=True)
 
     def _last(
         self, name: str, values: pd.DataFrame, patient: np.ndarray, start: np.ndarray
@@ -320,12 +328,19 @@ class TargetTrial:
         """The last value of a marker by the start of each row's interval."""
         known = values[values["y"].notna()]
         y = read_numbers(known["y"], name)
-        when = snapped(read_numbers(known[self.time], self.time), self.histories.edges)
+        when = snapped(read_numbers(known["time"], self.time), self.histories.edges)
         if not (np.isfinite(y).all() and np.isfinite(when).all()):
             raise DataError(f"a value of {name!r}, or its {self.time!r}, is no finite number")
         place = pd.Series(np.arange(len(self.data)), index=self.data[self.patient])
-        owner = known[self.patient].map(place).to_numpy(float)
-        series = pd.DataFrame({"owner": owner, "at": when, "y": y}).dropna()
+        owner = known["patient"].map(place).to_numpy(float)
+        series = pd.DataFrame({"owner": owner, "at": when, "y": y}).dropna().drop_duplicates()
+        again = series.duplicated(["owner", "at"])
+        if again.any():
+            who = self.data[self.patient].iloc[series.loc[again, "owner"].unique().astype(int)]
+            raise DataError(
+                f"{plural(len(who), 'patient')} ({', '.join(map(str, who[:5]))}) have several"
+                f" values of {name} at one time, and which was the last nobody can know: keep one"
+            )
         rows = pd.DataFrame({"owner": patient.astype(float), "at": start})
         rows = rows.assign(row=np.arange(len(rows))).sort_values("at", kind="stable")
         joined = pd.merge_asof(
@@ -347,16 +362,21 @@ class _Enrolled:
     """Who is eligible, who is not and why, and the clock of both strategies."""
 
     data: pd.DataFrame
+    began: np.ndarray
     flow: pd.DataFrame
     edges: np.ndarray
     horizon: float
 
 
 def _check_one_row_each(people: pd.DataFrame, patient: str) -> None:
-    """Refuse data in which a patient has several rows, and would be several patients."""
+    """Refuse data in which a patient has several rows, and would be several, or has no name."""
     if patient not in people:
         return
-    again = people[patient].duplicated() & people[patient].notna()
+    nameless = int(people[patient].isna().sum())
+    if nameless:
+        raise DataError(f"{plural(nameless, 'row')} of {patient!r} {verb(nameless, 'is', 'are')}"
+                        " missing: name every patient")  # fmt: skip
+    again = people[patient].duplicated()
     if again.any():
         some = ", ".join(map(str, people.loc[again, patient].unique()[:5]))
         raise DataError(

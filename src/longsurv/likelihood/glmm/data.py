@@ -11,6 +11,7 @@ import numpy as np
 
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.family import Family, kinds_of, middle_of
+from longsurv.own_order import own_order
 
 SPACING = 0.8
 """Of the rule over the effects of sites, in standard deviations: see `sites`."""
@@ -166,6 +167,13 @@ class GLMMData:
     def shared(self) -> bool:
         """Whether patients share the effect of the last column of Z with others of their site."""
         return self.site is not None or self.place is not None
+
+    @property
+    def own_order(self) -> np.ndarray:
+        """Rows by patient, site and what is known of them, whatever their order in the table."""
+        patient = np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+        site = self.site_of_row if self.shared else patient
+        return own_order(patient, site, self.X, self.Z, self.offset, self.y)
 
     @property
     def site_of_row(self) -> np.ndarray:
