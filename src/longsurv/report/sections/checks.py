@@ -9,7 +9,7 @@ from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections import criticism, independent
-from longsurv.report.sections.common import ENGINE_NAMES, Line
+from longsurv.report.sections.common import ENGINE_NAMES, Fact, Line
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "failed": [light for light in found if light.colour == "red"],
         "summary": _summary(results, found),
         "criticism": criticism.build(results),
-        "remarked": [light for light in found if light.colour == "amber"],
+        "remarked": remarks(results),
         "independent": independent.build(results),
     }
 
@@ -94,6 +94,26 @@ def lights(results: StudyResults) -> list[Light]:
                 display(own, f"Checks of {row['label']}, {ENGINE_NAMES[row['engine']]}", _EVIDENCE),
             )
         )
+    return found
+
+
+def remarks(results: StudyResults) -> list[Fact]:
+    """What is remarked on fits that passed: of a model once where it holds of both engines."""
+    table = results.tables["convergence"]
+    passed = table[table["ok"] & table["remarked"]]
+    asked = set(zip(passed["model"], passed["engine"], strict=True))
+    found = []
+    for label, model in results.all_models:
+        flags = {
+            ENGINE_NAMES[engine]: results.verdicts[model.name, engine].remarks
+            for engine in model.answers if (model.name, engine) in asked
+        }  # fmt: skip
+        said = {flag: [e for e, own in flags.items() if flag in own]
+                for own in flags.values() for flag in own}  # fmt: skip
+        parts = [
+            flag if len(engines) > 1 else f"{engines[0]}: {flag}" for flag, engines in said.items()
+        ]
+        found += [Fact(label, " ".join(parts))] if parts else []
     return found
 
 
