@@ -12,6 +12,7 @@ import re
 import numpy as np
 from support.lengths import lengths
 from support.random_studies import UNITS, Drawn, draw_study
+from support.said_once import said_twice
 
 from longsurv import numbers
 from longsurv.report.content import Heading, content
@@ -330,6 +331,7 @@ def check_drawn(drawn: Drawn) -> None:
     check_conclusion(drawn, headline.conclusion, headline.doubts)
     check_everywhere(drawn)
     check_whole(drawn)
+    assert said_twice(content(drawn.results)) == []
     assert len(" ".join(headline.sentences).split()) <= 90
 
 

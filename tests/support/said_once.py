@@ -57,9 +57,15 @@ def said_twice(items: Iterable[Item]) -> list[str]:
 
 def _repeating(table: DisplayTable) -> list[str]:
     """Columns that say the same in each of several rows, after the first."""
+    headers = [column.header for column in table.columns]
     columns = zip(*table.rows, strict=True)
     return [
         f"{table.caption}: every row has {cells[0]!r}"
         for k, cells in enumerate(columns)
-        if k and len(cells) >= ALIKE and len(set(cells)) == 1 and cells[0] not in ("", MISSING)
+        if k
+        and len(cells) >= ALIKE
+        and len(set(cells)) == 1
+        and cells[0] not in ("", MISSING)
+        and headers[k]
+        and headers.count(headers[k]) == 1
     ]

@@ -97,6 +97,9 @@ def test_what_every_row_says_is_said_once() -> None:
     assert shown.note == "In every row: Patients 41. A note."
     assert len(display(frame, "", columns, whole=True).columns) == 3
     assert len(display(frame[:2], "", columns).columns) == 3
+    # Of two columns called the same nobody would know which it was.
+    both = [*columns, Column("Patients", "n")]
+    assert len(display(frame, "", both).columns) == 4
     empty = display(frame.assign(n=""), "", columns)
     assert len(empty.columns) == 3 and not empty.note
 

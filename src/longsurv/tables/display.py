@@ -115,7 +115,7 @@ def display(
 
     A column of remarks in which nothing is remarked is left out. One that says the same in every
     row, of three or more, is told once, at the head of the note; not the first, which names them,
-    and none of a table that is to be `whole`.
+    none of two that are called the same, and none of a table that is to be `whole`.
     """
     records = table.to_dict("records")
     laid = [
@@ -124,12 +124,16 @@ def display(
         for cells in [[column.of(row) for row in records]]
         if any(cells) or not (column.prose and records)
     ]
+    headers = [column.header for column, _ in laid]
     told = [
-        k > 0 and not whole and _is_one(column, cells) for k, (column, cells) in enumerate(laid)
+        k > 0 and not whole and headers.count(column.header) == 1 and _is_one(column, cells)
+        for k, (column, cells) in enumerate(laid)
     ]
     shown = [one for one, once in zip(laid, told, strict=True) if not once]
-    same = [f"{column.header} {cells[0]}" for (column, cells), once in zip(laid, told, strict=True)
-            if once]  # fmt: skip
+    same = [
+        cells[0] if column.prose else f"{column.header} {cells[0]}"
+        for (column, cells), once in zip(laid, told, strict=True) if once
+    ]  # fmt: skip
     note = f"In every row: {'; '.join(same)}. {note}".rstrip() if same else note
     rows = tuple(zip(*(cells for _, cells in shown), strict=True))
     return DisplayTable(caption, tuple(column for column, _ in shown), rows, note, name)

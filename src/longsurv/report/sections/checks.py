@@ -147,18 +147,13 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
         Column("Bayes", lambda row: verdict(row, "bayes"), numeric=False),
         Column("Largest R\N{NON-BREAKING HYPHEN}hat", lambda row: r_hat(bayes.loc[row["model"]])),
         Column("Smallest ESS", lambda row: _fixed(bayes.loc[row["model"], "ess"], 0)),
-        Column(
-            "Time, both",
-            lambda row: numbers.seconds(
-                ml.loc[row["model"], "seconds"] + bayes.loc[row["model"], "seconds"]
-            ),
-        ),
     ]
     note = (
         "R-hat compares chains (1 is perfect, below 1.01 wanted; exact: integrated by quadrature,"
         " without chains); ESS is the smallest effective"
         " number of independent draws (above 400 wanted); divergences and E-BFMI are checked too."
-        " Maximum likelihood is judged by its gradient and curvature."
+        " Maximum likelihood is judged by its gradient and curvature. How long each took:"
+        " convergence.csv of longsurv report --folder."
     )
     return display(ml.reset_index(), "Verdict on every fit", columns, note, name="verdicts")
 

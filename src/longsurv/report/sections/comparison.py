@@ -104,12 +104,15 @@ def _others(table: pd.DataFrame) -> list[DisplayTable]:
 
     A table for the models that share their terms: a row a model, a column a term.
     """
+    note = (
+        f"{BOTH}, on the scale of the model. {_meanings(table['verdict'], marked=True)}".rstrip()
+        + " Intervals and reasons: comparison.csv of longsurv report --folder."
+    )
     terms = table.groupby("label", sort=False)["term"].agg(tuple)
     found = []
     for names in dict.fromkeys(terms):
         labels = list(terms.index[[own == names for own in terms]])
         rows = table[table["label"].isin(labels)]
-        meanings = _meanings(rows["verdict"], marked=True)
         rows = rows.assign(
             both=[
                 f"{_shown(row, 'ml').point}; {_shown(row, 'bayes').point}"
@@ -126,11 +129,8 @@ def _others(table: pd.DataFrame) -> list[DisplayTable]:
             columns = [Column("Model", "label", numeric=False)]
             columns += [Column(name, name) for name in names]
             caption = "Every other coefficient of the marker models"
-        note = (
-            f"{BOTH}, on the scale of the model. {meanings}".rstrip()
-            + " Intervals and reasons: comparison.csv of longsurv report --folder."
-        )
-        found.append(display(rows, caption, columns, note, name="coefficients"))
+        # The first says what holds of all of them.
+        found.append(display(rows, caption, columns, "" if found else note, name="coefficients"))
     return found
 
 

@@ -96,11 +96,12 @@ def compatible(results: StudyResults) -> list[str]:
     """Of each comparison whether its intervals leave the direction open."""
     model, cohort = results.mortality, results.cohort
     terms = {} if modifiers_of(model, cohort) else treatment_terms(model, cohort)
+    several = results.tables["hazard_ratios"]["term"].nunique() > 1
     found = []
     for level, term in terms.items():
         answers = hazard_answers(model, term)
         said = sentences.compatible(answers.get("ml"), answers.get("bayes"))
-        of = f"{level} against {cohort.groups[0]}: " if len(terms) > 1 else ""
+        of = f"{level} against {cohort.groups[0]}: " if several else ""
         found += [f"{of}{said[:1].lower()}{said[1:]}" if of else said] if said else []
     return found
 
