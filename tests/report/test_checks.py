@@ -13,8 +13,9 @@ from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.figures.agreement import VERDICTS, agreement
 from longsurv.report.content import content
 from longsurv.report.guidelines import BARG, CONSORT, STROBE, UNDER
-from longsurv.report.sections import priors
+from longsurv.report.sections import checks, comparison, priors
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
+from longsurv.report.sections.common import footnoted
 from longsurv.report.sections.methods import further, missing, references
 from longsurv.report.word import write_word
 from longsurv.study import StudyResults
@@ -194,6 +195,44 @@ def test_agreement_of_nothing() -> None:
     table = pd.DataFrame(columns=["label", "shift", "width_ratio", "verdict"])
     table = table.astype({"shift": float, "width_ratio": float})
     assert agreement(table, shift_limit=SHIFT_LIMIT, width_limit=WIDTH_LIMIT).get_legend() is None
+
+
+def test_a_coefficient_is_marked_where_the_engines_differ(results: StudyResults) -> None:
+    table = results.tables["comparison"]
+    built = comparison.build(results)
+    main, marks = built["main"], {mark for mark, _ in comparison.VERDICTS.values()}
+    cells = [cell for t in built["all"] for row in t.rows for cell in row[1:]]
+    marked = sum(cell[-1:] in marks for cell in cells)
+    assert marked + len(main.rows) == (table["verdict"] != "agree").sum() > 0
+    for verdict, (mark, meaning) in comparison.VERDICTS.items():
+        told = any(cell.endswith(mark) for cell in cells)
+        assert (f"{mark} {verdict}: {meaning}" in built["all"][0].note) == told
+    assert "comparison.csv" in built["all"][0].note
+
+
+def test_a_remark_of_both_engines_is_made_once(results: StudyResults) -> None:
+    for one in checks.remarks(results):
+        said = one.value.split(". ")
+        assert len(set(said)) == len(said), one
+    verdicts = dict(results.verdicts)
+    both, own = "Few events.", "Sampled again."
+    for engine in ("ml", "bayes"):
+        verdict = verdicts["mortality", engine]
+        more = (both, own) if engine == "bayes" else (both,)
+        verdicts["mortality", engine] = replace(verdict, remarks=more)
+    table = results.tables["convergence"]
+    told = table.assign(ok=True, remarked=table["model"] == "mortality")
+    other = replace(results)
+    other.__dict__.update(verdicts=verdicts, tables=results.tables | {"convergence": told})
+    (found,) = checks.remarks(other)
+    assert (found.name, found.value) == ("Mortality", "Few events. Bayes: Sampled again.")
+
+
+def test_footnotes_say_each_remark_once() -> None:
+    marks, note = footnoted(["few", "", "from limits.", "few"])
+    assert marks == ["\N{SUPERSCRIPT ONE}", "", "\N{SUPERSCRIPT TWO}", "\N{SUPERSCRIPT ONE}"]
+    assert note == "\N{SUPERSCRIPT ONE} few. \N{SUPERSCRIPT TWO} from limits."
+    assert footnoted(["", ""]) == (["", ""], "")
 
 
 def test_the_methods_tell_only_what_was_done(results: StudyResults) -> None:

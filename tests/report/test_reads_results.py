@@ -47,7 +47,7 @@ ALLOWED = {
     "report/word.py": {"_is_for_later"},
     # several notes of one answer, joined in its table, each said once; those that differ in their
     # numbers together, whatever they say
-    "report/sections/adjustments.py": {"_remark", "_remarks", "_without_numbers"},
+    "report/sections/adjustments.py": {"_remark", "remarks", "_without_numbers"},
     # what two methods end with, whatever it is
     "report/sections/methods.py": {"_of_the_same"},
 }

@@ -95,7 +95,7 @@ def _comparison(results: StudyResults, part: AdjustedPart, k: int) -> dict[str, 
             "Difference in change under each adjustment" + (which if several else ""),
             role_column(results),
         ),
-        "remarks": _remarks(table),
+        "remarks": remarks(table),
     }
 
 
@@ -132,9 +132,15 @@ def _questions(table: pd.DataFrame) -> DisplayTable:
     return display(questions_table(table), "What each adjustment asks", columns)
 
 
-def _remarks(table: pd.DataFrame) -> DisplayTable:
+def remarks(table: pd.DataFrame) -> DisplayTable:
     """Notes and reasons, each once, with the answers they are about; those that differ in their
-    numbers only are one remark, and the numbers stand beside the markers."""
+    numbers only are one remark, and the numbers stand beside the markers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        label, adjustment_label, notes and reason of each answer.
+    """
     about: dict[str, dict[str, list[tuple[str, str]]]] = {}  # to adjustment to markers and notes
     for row in table.to_dict("records"):
         said = [*row["notes"].split("; "), f"not estimated: {row['reason']}" * bool(row["reason"])]
@@ -148,9 +154,9 @@ def _remarks(table: pd.DataFrame) -> DisplayTable:
         together: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for kind, named in kinds.items():
             together.setdefault(tuple(named), []).append(kind)
-        for named, of in together.items():
+        for alike, of in together.items():
             who = "All" if len(of) == every else listed(of)
-            rows.append((who, *_remark(named)))
+            rows.append((who, *_remark(alike)))
     columns = [
         Column("Adjustment", "adjustment", numeric=False),
         Column("Remark", "note", numeric=False, prose=True),
@@ -182,7 +188,7 @@ def _remark(named: Sequence[tuple[str, str]]) -> tuple[str, str]:
         differing = ", ".join(number for number, one in zip(own, apart, strict=True) if one)
         numbers.setdefault(label, []).append(differing)
     # In the words of the one with the most, which are of several.
-    most = max(range(len(named)), key=lambda k: [float(n.replace(",", "")) for n in found[k]])
+    most = max(range(len(named)), key=lambda k: [(len(number), number) for number in found[k]])
     gaps = iter(apart)
     text = _NUMBER.sub(lambda number: _GAP if next(gaps) else number.group(), named[most][1])
     return text, ", ".join(

@@ -109,7 +109,7 @@ def _others(table: pd.DataFrame) -> list[DisplayTable]:
         + " Intervals and reasons: comparison.csv of longsurv report --folder."
     )
     terms = table.groupby("label", sort=False)["term"].agg(tuple)
-    found = []
+    found: list[DisplayTable] = []
     for names in dict.fromkeys(terms):
         labels = list(terms.index[[own == names for own in terms]])
         rows = table[table["label"].isin(labels)]

@@ -46,7 +46,7 @@ def methods_part(results: StudyResults) -> Part | None:
     elsewhere = "priors" in results.parts
     covariates = covariates_of(results.mortality, results.cohort) if part["adjust"] else []
     items: list[str | Picture | DisplayTable] = [introduction(covariates, elsewhere)]
-    tables = []
+    tables: list[DisplayTable] = []
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
         rows = voting(rows) if elsewhere else rows
