@@ -8,7 +8,7 @@ of those, or there is none, the authors have to write it, and the report says so
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,16 +73,28 @@ class Answered:
     places: tuple[Location, ...]
     what: str
 
-    @property
-    def where(self) -> str:
-        """Headings and captions, a section's together after its title."""
+    def where(self, told: Collection[Location] = ()) -> str:
+        """Headings and captions, a section's together after its title.
+
+        Parameters
+        ----------
+        told : collection of Location
+            Those that have been named with their section; their captions are enough.
+
+        Returns
+        -------
+        str
+        """
         parts: dict[str, list[str]] = {}
+        known = [place.part for place in self.places if place.part and place in told]
         for place in self.places:
-            parts.setdefault(place.section, []).extend([place.part] if place.part else [])
-        return "; ".join(
+            if not place.part or place not in told:
+                parts.setdefault(place.section, []).extend([place.part] if place.part else [])
+        new = [
             f"{section}{UNDER}{'; '.join(named)}" if named else section
             for section, named in parts.items()
-        )
+        ]
+        return "; ".join([*known, *new])
 
 
 def answered(items: Sequence[Item], shown: Mapping[str, Location]) -> list[Answered]:

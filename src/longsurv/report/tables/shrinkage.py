@@ -44,12 +44,14 @@ def families_display(families: pd.DataFrame) -> DisplayTable:
 
 
 def left_out_display(table: pd.DataFrame) -> DisplayTable:
-    """The markers that are not shrunken, and why."""
+    """The markers that are not shrunken, and why; those of one reason together."""
+    left = table[table["reason"] != ""]
+    rows = left.groupby("reason", sort=False, as_index=False)["label"].agg(", ".join)
     columns = [
-        Column("Marker", "label", numeric=False),
-        Column("Why it is not shrunken", "reason", numeric=False, prose=True),
+        Column("Markers", "label", numeric=False),
+        Column("Why they are not shrunken", "reason", numeric=False, prose=True),
     ]
-    return display(table[table["reason"] != ""], "Not shrunken", columns)
+    return display(rows, "Not shrunken", columns)
 
 
 def _interval(row: Record, kind: str) -> str:
