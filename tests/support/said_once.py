@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from longsurv.numbers import MISSING
 from longsurv.report.content import Heading, Item
@@ -29,7 +29,7 @@ def sentences(text: str) -> list[str]:
     ]
 
 
-def said_twice(items: Iterable[Item]) -> list[str]:
+def said_twice(items: Iterable[Item], apart: Collection[str] = ()) -> list[str]:
     """Sentences of paragraphs, notes and captions that stand in several places, and tables that
     repeat themselves or each other.
 
@@ -37,6 +37,8 @@ def said_twice(items: Iterable[Item]) -> list[str]:
     ----------
     items : iterable
         What `content` found.
+    apart : collection of str
+        Texts that may say again what others do, as a paragraph that is to be taken away.
     """
     said: Counter[str] = Counter()
     found: list[str] = []
@@ -50,7 +52,7 @@ def said_twice(items: Iterable[Item]) -> list[str]:
             tables[item.rows] = item.caption
         elif isinstance(item, Picture):
             said.update(set(sentences(item.caption)))
-        elif not isinstance(item, Heading):
+        elif not isinstance(item, Heading) and item not in apart:
             said.update(set(sentences(item)))
     return found + [f"{count} times: {text}" for text, count in said.items() if count > 1]
 
