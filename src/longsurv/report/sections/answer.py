@@ -94,29 +94,31 @@ class Opening:
 
     Attributes
     ----------
-    question : str
-    leading : tuple of str
-        Why the adjusted difference of the markers leads and what it changes, where it does.
     apart : tuple of str
         About the outcome, what the table has no row for.
+    question_title, question : str
+    leading : tuple of str
+        Why the adjusted difference of the markers leads and what it changes, where it does.
     """
 
     caution: tuple[str, ...]
     headline: Headline
     table: DisplayTable
+    apart: tuple[str, ...]
     paragraph_title: str
     paragraph: str
+    question_title: str
     question: str
     leading: tuple[str, ...]
-    apart: tuple[str, ...]
 
 
 def build(results: StudyResults) -> Opening:
     """What the template of this section shows."""
     found = short_answer(results)
     return Opening(
-        found.caution, found.headline, found.table, found.paragraph_title, found.paragraph,
-        found.question, found.leading, tuple(apart(results)),
+        found.caution, found.headline, found.table, tuple(apart(results)), found.paragraph_title,
+        found.paragraph, f"The question{' and what answers it' * bool(found.leading)}",
+        found.question, found.leading,
     )  # fmt: skip
 
 
