@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support.said_once import said_twice
 
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.figures.agreement import VERDICTS, agreement
 from longsurv.report.content import content
 from longsurv.report.guidelines import BARG, CONSORT, STROBE, UNDER
 from longsurv.report.sections import checks, comparison, priors
+from longsurv.report.sections.answer import short_answer
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
 from longsurv.report.sections.common import footnoted
 from longsurv.report.sections.methods import further, missing, references
@@ -243,3 +245,7 @@ def test_the_methods_tell_only_what_was_done(results: StudyResults) -> None:
     assert "Deaths and the markers" not in " ".join(further(replace(results, parts=fewer)))
     nothing = replace(results, parts={k: results.parts[k] for k in ("markers", "mortality")})
     assert further(nothing) == []
+
+
+def test_a_report_says_a_thing_once(results: StudyResults) -> None:
+    assert said_twice(content(results), [short_answer(results).paragraph]) == []

@@ -1,24 +1,14 @@
-"""A report says a thing once: no sentence in two places, no column of one value, no table twice."""
+"""What finds sentences in two places, columns of one value and tables that stand twice.
+
+The demos are held to it in `test_first_screen.py`, a study with everything awkward in it in
+`test_checks.py`, and studies drawn at random in `test_studies_at_random.py`.
+"""
 
 from __future__ import annotations
 
-import pytest
-from support.demos import demo
 from support.said_once import said_twice
 
-from longsurv.report.content import content
-from longsurv.report.sections.answer import short_answer
-from longsurv.study import StudyResults
 from longsurv.tables.display import Column, DisplayTable
-
-
-@pytest.mark.parametrize("name", ["ivig_sepsis", "pbc"])
-def test_the_demos_say_a_thing_once(name: str) -> None:
-    assert said_twice(content(demo(name)), [short_answer(demo(name)).paragraph]) == []
-
-
-def test_so_does_a_study_with_everything_awkward_in_it(results: StudyResults) -> None:
-    assert said_twice(content(results), [short_answer(results).paragraph]) == []
 
 
 def test_what_is_said_twice_is_found() -> None:

@@ -22,8 +22,10 @@ from longsurv.report.sections.mortality_part import (
 )
 from longsurv.report.sections.mortality_target import begun_late
 from longsurv.report.sections.paragraph import paragraph
+from longsurv.report.sections.titles import TITLES
 from longsurv.report.sentences import Answer
 from longsurv.study.lead import Lead, clear_of_none, leads
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import covariates_of, modifiers_of, treatment_terms
@@ -33,6 +35,7 @@ from longsurv.words import listed, plural
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
+NOT_ADJUSTED = "The difference in change is not adjusted for the baseline value"
 RISK_NOTES = {
     "crude": (
         "of the cumulative incidence, crude, by Miettinen and Nurminen's interval, and by"
@@ -115,10 +118,14 @@ class Opening:
 def build(results: StudyResults) -> Opening:
     """What the template of this section shows."""
     found = short_answer(results)
+    leading = found.leading
+    if leading and results.part_of(ADJUSTMENTS, AdjustedPart()).reason:
+        # The section on the markers says why.
+        leading = (f"{NOT_ADJUSTED}; why not stands under {TITLES['markers']}.",)
     return Opening(
         found.caution, found.headline, found.table, tuple(apart(results)), found.paragraph_title,
-        found.paragraph, f"The question{' and what answers it' * bool(found.leading)}",
-        found.question, found.leading,
+        found.paragraph, f"The question{' and what answers it' * bool(leading)}",
+        found.question, leading,
     )  # fmt: skip
 
 
@@ -327,7 +334,7 @@ def _several(results: StudyResults) -> str:
 def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:
     """Why the adjusted difference leads, and what it changes; nothing where none leads."""
     if lead.reason:
-        return [f"The difference in change is not adjusted for the baseline value. {lead.reason}"]
+        return [f"{NOT_ADJUSTED}. {lead.reason}"]
     if not lead.adjusted:
         return []
     return [
