@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -12,6 +13,7 @@ from longsurv.analyses.markers.adjustment import adjusted_changes
 from longsurv.estimands.changes import Change
 from longsurv.figures import to_svg
 from longsurv.figures.adjustments import adjustments
+from longsurv.report.sections.adjustments import remarks
 from longsurv.report.tables.adjustments import adjustments_display
 from longsurv.study.tables.adjustments import adjustments_table, questions_table
 
@@ -110,3 +112,22 @@ def test_questions_say_what_differs(table) -> None:
     assert list(questions["adjustment"]) == ["unadjusted", "baseline", "overlap"]
     assert questions["question"].is_unique
     assert "APACHE II" in questions["question"][2]
+
+
+def test_remarks_that_differ_in_numbers_only_are_one() -> None:
+    rows = [
+        ("A", "Weighted", "1 of 80 values lies beyond the limit; left out: 1 without 2.5 days"),
+        ("B", "Weighted", "12 of 81 values lie beyond the limit; left out: 1 without 2.5 days"),
+        ("B", "Baseline", "left out: 1 without 2.5 days"),
+    ]
+    table = pd.DataFrame(rows, columns=["label", "adjustment_label", "notes"]).assign(reason="")
+    shown = remarks(table)
+    gap = "\N{HORIZONTAL ELLIPSIS}"
+    assert shown.rows == (
+        ("Weighted", f"{gap} of {gap} values lie beyond the limit", "A (1, 80), B (12, 81)"),
+        ("Weighted", "left out: 1 without 2.5 days", "A, B"),
+        ("Baseline", "left out: 1 without 2.5 days", "B"),
+    )
+    assert gap in shown.note
+    alone = remarks(table.iloc[2:])
+    assert alone.rows == (("All", "left out: 1 without 2.5 days", "B"),) and not alone.note

@@ -134,6 +134,27 @@ def test_on_paper_every_figure_has_room_on_one_page(browser: Browser, file: Path
     assert {kept for _, kept in told} == {"avoid"}
 
 
+def test_on_paper_no_table_is_cut_and_rows_stay_with_their_name(
+    browser: Browser, file: Path
+) -> None:
+    """Those that are not turned fit on A4 on end, as wide as the fonts at hand make them."""
+    browser.open(file, int(182 * 96 / 25.4))
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        browser.run("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+        wide = browser.run("""[...document.querySelectorAll('.table:not(.broad)')].map(box =>
+          [box.querySelector('table').getBoundingClientRect().width - box.clientWidth,
+           box.getAttribute('aria-label')])""")
+        kept = browser.run("""[...document.querySelectorAll('tbody td:first-child')]
+          .filter(cell => !cell.textContent).map(cell =>
+            getComputedStyle(cell.parentElement).breakBefore)""")
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="")
+    assert len(wide) > 20
+    assert [label for over, label in wide if over > 1] == []
+    assert len(kept) > 5 and set(kept) == {"avoid"}
+
+
 def slide(browser: Browser, name: str, value: int) -> None:
     browser.run(
         f"(() => {{ const e = document.getElementById('explorer-{name}'); e.value = {value};"

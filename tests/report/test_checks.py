@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support.said_once import said_twice
 
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.figures.agreement import VERDICTS, agreement
 from longsurv.report.content import content
 from longsurv.report.guidelines import BARG, CONSORT, STROBE, UNDER
-from longsurv.report.sections import priors
+from longsurv.report.sections import checks, comparison, priors
+from longsurv.report.sections.answer import short_answer
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
+from longsurv.report.sections.common import footnoted
 from longsurv.report.sections.methods import further, missing, references
 from longsurv.report.word import write_word
 from longsurv.study import StudyResults
@@ -97,9 +100,9 @@ def test_what_is_not_there_is_left_to_the_authors_by_number(results: StudyResult
 
 
 def test_a_part_that_is_a_table_of_reasons_has_its_sentence(results: StudyResults) -> None:
-    parts = {**results.parts, "tipping": pd.DataFrame({"reason": ["", "another definition"]})}
+    parts = {**results.parts, "adjustments": pd.DataFrame({"reason": ["", "another definition"]})}
     assert further(replace(results, parts=parts)) == further(results)
-    assert any("Unseen events" in sentence for sentence in further(results))
+    assert any("propensity model" in sentence for sentence in further(results))
 
 
 def test_what_is_not_made_is_named_by_no_guideline(results: StudyResults) -> None:
@@ -196,9 +199,53 @@ def test_agreement_of_nothing() -> None:
     assert agreement(table, shift_limit=SHIFT_LIMIT, width_limit=WIDTH_LIMIT).get_legend() is None
 
 
+def test_a_coefficient_is_marked_where_the_engines_differ(results: StudyResults) -> None:
+    table = results.tables["comparison"]
+    built = comparison.build(results)
+    main, marks = built["main"], {mark for mark, _ in comparison.VERDICTS.values()}
+    cells = [cell for t in built["all"] for row in t.rows for cell in row[1:]]
+    marked = sum(cell[-1:] in marks for cell in cells)
+    assert marked + len(main.rows) == (table["verdict"] != "agree").sum() > 0
+    for verdict, (mark, meaning) in comparison.VERDICTS.items():
+        told = any(cell.endswith(mark) for cell in cells)
+        assert (f"{mark} {verdict}: {meaning}" in built["all"][0].note) == told
+    assert "comparison.csv" in built["all"][0].note
+
+
+def test_a_remark_of_both_engines_is_made_once(results: StudyResults) -> None:
+    for one in checks.remarks(results):
+        said = one.value.split(". ")
+        assert len(set(said)) == len(said), one
+    verdicts = dict(results.verdicts)
+    both, own = "Few events.", "Sampled again."
+    for engine in ("ml", "bayes"):
+        verdict = verdicts["mortality", engine]
+        more = (both, own) if engine == "bayes" else (both,)
+        verdicts["mortality", engine] = replace(verdict, remarks=more)
+    table = results.tables["convergence"]
+    told = table.assign(ok=True, remarked=table["model"] == "mortality")
+    other = replace(results)
+    other.__dict__.update(verdicts=verdicts, tables=results.tables | {"convergence": told})
+    (found,) = checks.remarks(other)
+    assert (found.name, found.value) == ("Mortality", "Few events. Bayes: Sampled again.")
+
+
+def test_footnotes_say_each_remark_once() -> None:
+    marks, note = footnoted(["few", "", "from limits.", "few"])
+    assert marks == ["\N{SUPERSCRIPT ONE}", "", "\N{SUPERSCRIPT TWO}", "\N{SUPERSCRIPT ONE}"]
+    assert note == "\N{SUPERSCRIPT ONE} few. \N{SUPERSCRIPT TWO} from limits."
+    assert footnoted(["", ""]) == (["", ""], "")
+
+
 def test_the_methods_tell_only_what_was_done(results: StudyResults) -> None:
     said = " ".join(further(results))
-    assert "sceptical Normal(0,\N{NO-BREAK SPACE}0.355)" in said
-    assert "Joint models" not in said, "none was asked for"
+    assert "analysis of covariance" in said
+    assert "Deaths and the markers" in said
+    fewer = {key: part for key, part in results.parts.items() if key != TRUNCATED}
+    assert "Deaths and the markers" not in " ".join(further(replace(results, parts=fewer)))
     nothing = replace(results, parts={k: results.parts[k] for k in ("markers", "mortality")})
     assert further(nothing) == []
+
+
+def test_a_report_says_a_thing_once(results: StudyResults) -> None:
+    assert said_twice(content(results), [short_answer(results).paragraph]) == []

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from support.browser import Browser, find_browser
 from support.demos import demo, demo_page
+from support.said_once import said_twice
 
+from longsurv.report.content import content
 from longsurv.report.sections.answer import short_answer
 from longsurv.study.lead import leads
 
@@ -94,3 +96,8 @@ def test_the_first_screen_holds_the_answer(name: str, tmp_path) -> None:
         assert browser.run(bottom.format("#headline")) <= 1.2 * 844
         assert not browser.run("document.querySelector('[data-copies]').hidden")
         assert browser.problems == []
+
+
+@DEMOS
+def test_a_report_says_a_thing_once(name: str) -> None:
+    assert said_twice(content(demo(name)), [short_answer(demo(name)).paragraph]) == []

@@ -205,7 +205,7 @@ STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] =
         "With one marker there is nothing to correct for and nothing to shrink towards.",
     )),
     "no deaths in a group, no markers": (no_deaths_in_a_group, ALL, (
-        "The study has no markers.", "active 0 of 12 (0.0 %)",
+        "The study has no markers.", "0 of 12 (0.0 %) in active",
         "The partial likelihood has no maximum (no death in active)",
         "Maximum (Firth's penalised partial) likelihood with a profile confidence interval",
         "Do the groups control and active differ in death?",

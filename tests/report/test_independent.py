@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from support.demos import demo, demo_page
 
+from longsurv import numbers
 from longsurv.report.sections import independent
 from longsurv.study.independent import INDEPENDENT, check_independently
 
@@ -64,6 +65,26 @@ def test_what_has_no_counterpart_says_why() -> None:
     table = check_independently(bench(results.study, parts))
     (row,) = table[table["what"] == "Cox model"].to_dict("records")
     assert "no maximum likelihood estimate" in row["reason"] and not row["within"]
+
+
+def test_models_of_which_the_same_is_asked_have_a_row_each() -> None:
+    results = demo("ivig_sepsis")
+    table = results.parts[INDEPENDENT]
+    others, models = independent.build(results)["tables"]
+    assert len(models.rows) == len(results.markers) and len(others.rows) == 11
+    marked = [row[0] for row in models.rows if row[0].endswith("\N{DAGGER}")]
+    assert len(marked) == table["what"].str.contains("at the limit").sum() / 2 > 0
+    own = table[table["what"] == "White cells"].set_index("quantity")
+    (row,) = (row for row in models.rows if row[0] == "White cells")
+    wanted = [numbers.number(own.loc[q, c], 6) for q in own.index for c in ("ours", "theirs")]
+    assert [row[1], row[2], row[4], row[5]] == wanted
+    # What does not agree stands in the table with remarks.
+    wrong = table.assign(within=table["within"] & (table["what"] != "White cells"))
+    shown = replace(results, parts={**results.parts, INDEPENDENT: wrong})
+    others, models = independent.build(shown)["tables"]
+    assert any("White cells" in row[0] for row in others.rows)
+    assert not any("White cells" in row[0] for row in models.rows)
+    assert any("NOT within" in row[-1] for row in others.rows)
 
 
 def test_the_page_folds_the_table() -> None:

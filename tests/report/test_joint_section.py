@@ -100,7 +100,7 @@ def test_predictions_go_from_the_lowest_to_the_highest(found: dict, results: Stu
     part = found["parts"][1]
     said = texts(part)
     assert [s.split()[0].lower() for s in said] == list(SHOWN)
-    assert all(" with probability " in s for s in said)
+    assert all(re.search(r"\d \(95 % credible interval ", s) for s in said)
     picture = next(item for item in part.items if isinstance(item, Picture))
     assert "<svg" in picture.wide
     assert "<svg" in picture.narrow
@@ -184,8 +184,8 @@ def test_a_fit_that_failed_is_named_before_its_numbers(results: StudyResults) ->
 
 def test_a_prediction_is_not_more_exact_than_its_draws() -> None:
     said = sentences_joint.predicted("lowest", "7", "active", (1e-4, 1e-6, 0.02), "to 28 days")
-    assert said.endswith("probability <0.01 (95 % credible interval <0.01 to 0.02).")
-    assert said.startswith("Lowest predicted survival (highest risk) of those at risk: patient 7")
+    assert said.endswith(", <0.01 (95 % credible interval <0.01 to 0.02).")
+    assert said.startswith("Lowest predicted survival to 28 days (highest risk): patient 7")
 
 
 def test_prediction_of_nobody_is_an_empty_figure() -> None:

@@ -216,8 +216,8 @@ def test_methods_and_priors(examples: int) -> None:
 @cases
 def test_markers_together(examples: int) -> None:
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
-    @given(NAMES, differences(2.0), differences(30.0), differences(30.0), st.integers(3, 9))
-    def check(names: list[str], mean: Answer, ml: Answer, bayes: Answer, count: int) -> None:
+    @given(NAMES, differences(2.0), st.integers(3, 9))
+    def check(names: list[str], mean: Answer, count: int) -> None:
         group, reference = names
         text = sentences_markers.family_mean("coagulation", count, mean, group, reference)
         ahead, behind = (group, reference) if mean.estimate >= 0 else (reference, group)
@@ -225,12 +225,6 @@ def test_markers_together(examples: int) -> None:
         assert f"{ahead} moved {size} baseline SDs further than {behind} in the" in text
         chance = mean.prob_positive if mean.estimate >= 0 else 1 - mean.prob_positive
         assert text.endswith(f"moved further there is {numbers.probability(chance)}.")
-        changed = sentences_markers.score_change("the share", "points", group, reference, ml, bayes)
-        assert f"{group} minus {reference}" in changed
-        assert f"maximum likelihood {ml.point} points" in changed
-        verb = "rose further, or fell less" if bayes.estimate > 0 else "fell further, or rose less"
-        said = f"it {verb}, in {group} than in {reference} is {of_direction(bayes)}."
-        assert said in changed
 
     check()
 

@@ -12,6 +12,7 @@ import re
 import numpy as np
 from support.lengths import lengths
 from support.random_studies import UNITS, Drawn, draw_study
+from support.said_once import said_twice
 
 from longsurv import numbers
 from longsurv.report.content import Heading, content
@@ -321,7 +322,8 @@ def check(seed: int) -> None:
 
 def check_drawn(drawn: Drawn) -> None:
     check_failures(drawn)
-    headline = short_answer(drawn.results).headline
+    answer = short_answer(drawn.results)
+    headline = answer.headline
     check_risks(drawn, headline.risks)
     check_change(drawn, headline.change)
     check_markers(drawn, headline.markers[0])
@@ -330,6 +332,7 @@ def check_drawn(drawn: Drawn) -> None:
     check_conclusion(drawn, headline.conclusion, headline.doubts)
     check_everywhere(drawn)
     check_whole(drawn)
+    assert said_twice(content(drawn.results), [answer.paragraph]) == []
     assert len(" ".join(headline.sentences).split()) <= 90
 
 

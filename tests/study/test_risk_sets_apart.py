@@ -57,7 +57,7 @@ def assert_said(report: Path, out: str) -> None:
     assert "Traceback" not in out and not report.with_suffix(".log").exists()
     text = text_of(report)
     assert "could not be made" not in text and not NO_VALUE.search(text)
-    answer = text.partition("The question and the short answer")[2]
+    answer = text.partition("The short answer")[2]
     answer = answer.partition("Patients, from file to model")[0]
     first = answer.partition("The two answers in brief")[0]
     assert "Doubts: few events, no hazard ratio" in first

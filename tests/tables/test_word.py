@@ -26,10 +26,11 @@ from longsurv.tables.word import (
 )
 
 CELL = "\N{MINUS SIGN}12.9 (\N{MINUS SIGN}34.7 to 9.5)"
+OTHER = CELL.replace("2.9", "3.9")
 
 
 def table(columns: int, rows: int = 30) -> DisplayTable:
-    frame = pd.DataFrame({f"c{k}": [CELL] * rows for k in range(columns)})
+    frame = pd.DataFrame({f"c{k}": [OTHER, *[CELL] * (rows - 1)] for k in range(columns)})
     shown = [Column("Overlap weights", "c0", numeric=False)]
     shown += [Column(f"Number {k}", f"c{k}") for k in range(1, columns)]
     return display(frame, f"Of {columns} columns", shown, "A note.")
@@ -85,6 +86,22 @@ def test_a_column_of_remarks_without_one_is_left_out() -> None:
     told = display(frame.assign(remark=["", "none"]), "", columns)
     assert [row[-1] for row in told.rows] == ["", "none"]
     assert len(display(frame[:0], "", columns).columns) == 3
+
+
+def test_what_every_row_says_is_said_once() -> None:
+    """Of three rows or more, and not where the table is to be whole or the column names the row."""
+    frame = pd.DataFrame({"a": ["x"] * 3, "n": ["41"] * 3, "p": ["0.1", "0.2", "0.2"]})
+    columns = [Column("A", "a", numeric=False), Column("Patients", "n"), Column("p", "p")]
+    shown = display(frame, "", columns, "A note.")
+    assert [c.header for c in shown.columns] == ["A", "p"]
+    assert shown.note == "In every row: Patients 41. A note."
+    assert len(display(frame, "", columns, whole=True).columns) == 3
+    assert len(display(frame[:2], "", columns).columns) == 3
+    # Of two columns called the same nobody would know which it was.
+    both = [*columns, Column("Patients", "n")]
+    assert len(display(frame, "", both).columns) == 4
+    empty = display(frame.assign(n=""), "", columns)
+    assert len(empty.columns) == 3 and not empty.note
 
 
 def test_captions_count_and_word_can_count_them_anew(written: Document) -> None:

@@ -35,6 +35,8 @@ class Verdict(Readable):
         The verdict in a sentence or two.
     checks : DataFrame
         check, value, limit, ok: the numbers behind it.
+    remarks : tuple of str
+        What else is to be known, good or not: sentences that `words` has at its end.
     """
 
     read_as: ClassVar[tuple[str, ...]] = ("words",)
@@ -44,6 +46,7 @@ class Verdict(Readable):
     ok: bool
     words: str
     checks: pd.DataFrame
+    remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return self.words
@@ -62,7 +65,7 @@ def _verdict(rows: list[tuple[str, float, str, bool]], good: str, flags: Sequenc
             )
         )
         words = f"Not to be relied on as it stands: {listed}."
-    return Verdict(bool(failed.empty), " ".join([words, *flags]), checks)
+    return Verdict(bool(failed.empty), " ".join([words, *flags]), checks, tuple(flags))
 
 
 def _found(value: float, verb: str = "") -> str:

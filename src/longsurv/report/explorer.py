@@ -67,6 +67,8 @@ class ExploredEffect:
     named : mapping of str to Normal
         Priors with a name; those wider than the draws' own are not offered, as the draws do not
         reach into their tails (the table of named priors has their answers).
+    brief, against : str
+        The label in two: what it is, and who is compared with whom; empty where that is not said.
     under : Normal, optional
         The prior that they were drawn under, if not `prior`.
     risk : float, optional
@@ -84,6 +86,8 @@ class ExploredEffect:
     named: Mapping[str, Normal] = NO_NAMES
     under: Normal | None = None
     risk: float | None = None
+    brief: str = ""
+    against: str = ""
 
     @property
     def drawn_under(self) -> Normal:
@@ -208,13 +212,13 @@ def _mortality(results: StudyResults) -> list[ExploredEffect]:
     event, terms = cohort.event_name, treatment_terms(results.mortality, cohort)
     found = []
     for level, term in terms.items():
-        label = f"Hazard ratio of {event}, {level} against {cohort.groups[0]}"
+        brief, against = f"Hazard ratio of {event}", f"{level} against {cohort.groups[0]}"
         prior = implied_prior({term: 1.0}, post.stack)
         if prior is None:
             continue
         effect = ExploredEffect(
-            label, True, "lower", "", thinned(post.draw(term)), prior, math.log(2.0),
-            named=TREATMENT,
+            f"{brief}, {against}", True, "lower", "", thinned(post.draw(term)), prior,
+            math.log(2.0), named=TREATMENT, brief=brief, against=against,
         )  # fmt: skip
         found.append(_from_the_widest(effect, results) if len(terms) == 1 else effect)
     return found
@@ -262,10 +266,13 @@ def _changes(results: StudyResults) -> list[ExploredEffect]:
             spread = baseline_sd(model.data, schema.patient, schema.time)
             what = "ratio of changes" if ratio else "difference in change"
             words = change_words(change.start, change.end, schema.time_unit)
+            brief = f"{marker.label}: {what}, {words}"
+            against = f"{change.level} against {change.reference}"
             found.append(
                 ExploredEffect(
-                    label=f"{marker.label}: {what}, {words}, {change.level} against"
-                    f" {change.reference}",
+                    label=f"{brief}, {against}",
+                    brief=brief,
+                    against=against,
                     ratio=ratio,
                     better=marker.direction or "lower",
                     unit="" if ratio else marker.unit,

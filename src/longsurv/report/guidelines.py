@@ -8,7 +8,7 @@ of those, or there is none, the authors have to write it, and the report says so
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,16 +73,28 @@ class Answered:
     places: tuple[Location, ...]
     what: str
 
-    @property
-    def where(self) -> str:
-        """Headings and captions, a section's together after its title."""
+    def where(self, told: Collection[Location] = ()) -> str:
+        """Headings and captions, a section's together after its title.
+
+        Parameters
+        ----------
+        told : collection of Location
+            Those that have been named with their section; their captions are enough.
+
+        Returns
+        -------
+        str
+        """
         parts: dict[str, list[str]] = {}
+        known = [place.part for place in self.places if place.part and place in told]
         for place in self.places:
-            parts.setdefault(place.section, []).extend([place.part] if place.part else [])
-        return "; ".join(
+            if not place.part or place not in told:
+                parts.setdefault(place.section, []).extend([place.part] if place.part else [])
+        new = [
             f"{section}{UNDER}{'; '.join(named)}" if named else section
             for section, named in parts.items()
-        )
+        ]
+        return "; ".join([*known, *new])
 
 
 def answered(items: Sequence[Item], shown: Mapping[str, Location]) -> list[Answered]:
@@ -103,7 +115,7 @@ def answered(items: Sequence[Item], shown: Mapping[str, Location]) -> list[Answe
     return found
 
 
-_FLOW = Evidence("cohort.flow", "from the files to the models")
+_FLOW = Evidence("cohort.flow")
 _BASELINE = Evidence("baseline")
 _FIT = (
     Evidence("quantiles", "residuals of the markers' models"), Evidence("residual-bands"),
@@ -116,7 +128,7 @@ _ADJUSTED = Evidence("adjustments", "unadjusted and adjusted side by side")
 _METHODS = Evidence("methods_risk_difference")
 _COUNTS = Evidence("counts")
 _PRIORS_AFTER = Evidence("priors_after")
-_UNSEEN = Evidence("tipping", "unseen events")
+_UNSEEN = Evidence("tipping")
 _ANSWER = Evidence("answer")
 _CAUTION = Evidence("answer.caution", "what the groups' assignment does not allow")
 
@@ -126,7 +138,7 @@ BARG = (
     )),
     Item("1.A", "Variables", (Evidence("measurements"), _BASELINE)),
     Item("1.B", "Likelihood and parameters", (
-        Evidence("methods.text", "what each kind of model takes its response for"), _MODELS,
+        Evidence("equations"), _MODELS,
     )),
     Item("1.C", "Prior distributions", (Evidence("priors"),)),
     Item("1.D", "Prior predictive check", (
@@ -138,7 +150,7 @@ BARG = (
     )),
     Item("2.C", "Resolution of the chains", (Evidence("verdicts", "effective sample sizes"),)),
     Item("3.A", "Posterior predictive check", (
-        Evidence("replicates", "data replicated from every posterior"), Evidence("replicated"),
+        Evidence("replicates"), Evidence("replicated"),
     )),
     Item("3.B", "Summary of the posterior", (_CHANGES, Evidence("adjustments"), _HAZARDS)),
     Item("4", "Decisions", (
@@ -171,7 +183,7 @@ STROBE = (
     Item("13", "Participants, numbers", (_FLOW,)),
     Item("14", "Descriptive data", (_BASELINE,)),
     Item("15", "Outcome data", (_COUNTS,)),
-    Item("16", "Main results", (_CHANGES, _HAZARDS, _ADJUSTED)),
+    Item("16", "Main results", (_CHANGES, _HAZARDS, Evidence("adjustments"))),
     Item("17", "Other analyses", (_METHODS, _PRIORS_AFTER, _UNSEEN)),
     Item("18", "Key results", (_ANSWER,)),
     Item("19", "Limitations", (_CAUTION,)),

@@ -158,15 +158,23 @@ def hazard(
             f" credible interval {bayes.interval}), and the probability that the hazard is"
             f" {bayes.direction} in {level} is {numbers.probability(bayes.prob_direction)}."
         )
+    return " ".join(filter(None, [*parts, compatible(ml, bayes)]))
+
+
+def compatible(ml: Answer | None, bayes: Answer | None) -> str:
+    """Whether the intervals of a hazard ratio leave its direction open; empty if neither does.
+
+    Parameters
+    ----------
+    ml, bayes : Answer or None
+    """
     intervals = [a for a in (ml, bayes) if a is not None and not a.separated]
-    if not intervals:
-        return " ".join(parts)
-    if not any(a.excludes_null for a in intervals):
+    if intervals and not any(a.excludes_null for a in intervals):
         which = "Both intervals include" if len(intervals) == 2 else "The interval includes"
-        parts.append(f"{which} 1: a lower and a higher hazard are both compatible with these data.")
-    elif len(intervals) == 2 and not all(a.excludes_null for a in intervals):
-        parts.append("One interval includes 1 and the other does not: read them together.")
-    return " ".join(parts)
+        return f"{which} 1: a lower and a higher hazard are both compatible with these data."
+    if len(intervals) == 2 and not all(a.excludes_null for a in intervals):
+        return "One interval includes 1 and the other does not: read them together."
+    return ""
 
 
 def depends_on(level: str, event: str, modifiers: Sequence[str]) -> str:

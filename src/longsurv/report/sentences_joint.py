@@ -77,6 +77,6 @@ def predicted(
     who = f"patient {patient} ({group})" if patient else f"a patient of the group {group}"
     middle, low, high = (numbers.probability(chance) for chance in chances)
     return (
-        f"{capital(rank)} predicted survival{RISKS[rank]} of those at risk: {who}, predicted to"
-        f" survive {until} with probability {middle} (95 % credible interval {low} to {high})."
+        f"{capital(rank)} predicted survival {until}{RISKS[rank]}: {who}, {middle} (95 % credible"
+        f" interval {low} to {high})."
     )

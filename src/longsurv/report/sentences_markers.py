@@ -226,28 +226,3 @@ def score_shares(
         f"The expected share of patients with {label} of {numbers.plain(cutoff)} or more went from"
         f" {ends[0]} to {ends[1]} {listed(parts)}."
     )
-
-
-def score_change(
-    what: str, unit: str, level: str, reference: str, ml: Answer | None, bayes: Answer | None
-) -> str:
-    """The difference in change of a share or a mean score, by both engines."""
-    if ml is None and bayes is None:
-        return f"The difference in change of {what} could not be estimated."
-    parts = []
-    if ml is not None:
-        p = numbers.p_value(ml.p_value)
-        parts.append(
-            f"by maximum likelihood {ml.point} {unit} (95 % confidence interval {ml.interval}, p"
-            f" {p if p[0] in '<>' else f'= {p}'})"
-        )
-    if bayes is not None:
-        parts.append(f"by Bayes {bayes.point} {unit} (95 % credible interval {bayes.interval})")
-    text = f"Difference in change of {what}, {level} minus {reference}: {'; '.join(parts)}."
-    if bayes is not None:
-        way = "rose further, or fell less" if bayes.higher else "fell further, or rose less"
-        text += (
-            f" The probability that it {way}, in {level} than in {reference} is"
-            f" {numbers.probability(bayes.prob_direction)}."
-        )
-    return text

@@ -35,7 +35,7 @@ PANEL_WIDTH = 4.0
 HIGHEST = 12.0  # cm, of a figure
 APPENDIX = frozenset((
     "adjusted-curves", "adjustments", "agreement", "bends", "coefficients", "comparison",
-    "differing", "equations", "families", "forest-hazards", "guideline", "hazards-over-time",
+    "equations", "families", "forest-hazards", "guideline", "hazards-over-time",
     "imputed", "independent", "linearity", "measurements", "methods_hazard_ratio", "methods_others",
     "methods_risk_difference", "models", "priors", "priors_before", "proportional", "quantiles",
     "quantiles-adjusted", "remarks", "replicated", "replicates", "residual-bands",

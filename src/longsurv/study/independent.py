@@ -110,7 +110,14 @@ def _checked(study: Plan, name: str, model: ModelResult) -> str:
     from longsurv.analyses.markers.responses import AT_THE_LIMIT
 
     label, response = study.cohort.markers[name].label, study.response(model.data)
-    return label if response is AT_THE_LIMIT else f"{label}, values taken {AT_THE_LIMIT.words}"
+    return label if response is AT_THE_LIMIT else f"{label}, {at_the_limit()}"
+
+
+def at_the_limit() -> str:
+    """What is said of a model that takes values beyond a limit at it, in words."""
+    from longsurv.analyses.markers.responses import AT_THE_LIMIT
+
+    return f"values taken {AT_THE_LIMIT.words}"
 
 
 def _cox(study: Plan, model: ModelResult) -> Iterator[SideBySide]:

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from longsurv.numbers import MISSING
 from longsurv.records import Record
 
-PAGE = 122
+PAGE = 132
 """Characters that a line of a table has room for on a page of A4 on end."""
 MARGIN = 2
 """Characters between two columns."""
 MOST_CELLS = 40
+ALIKE = 3
+"""Rows from which on a column that says the same in each is told once."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +108,41 @@ def _longest(text: str) -> int:
 
 
 def display(
-    table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = "", name: str = ""
-) -> DisplayTable:
+    table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = "", name: str = "",
+    *, whole: bool = False,
+) -> DisplayTable:  # fmt: skip
     """Lay out `table` with these columns; an empty table has no rows and is not shown.
 
-    A column of remarks in which nothing is remarked is left out.
+    A column of remarks in which nothing is remarked is left out. One that says the same in every
+    row, of three or more, is told once, at the head of the note; not the first, which names them,
+    none of two that are called the same, and none of a table that is to be `whole`.
     """
     records = table.to_dict("records")
-    shown = [
+    laid = [
         (replace(column, header=tied(column.header)), cells)
         for column in columns
         for cells in [[column.of(row) for row in records]]
         if any(cells) or not (column.prose and records)
     ]
+    headers = [column.header for column, _ in laid]
+    told = [
+        k > 0 and not whole and headers.count(column.header) == 1 and _is_one(column, cells)
+        for k, (column, cells) in enumerate(laid)
+    ]
+    shown = [one for one, once in zip(laid, told, strict=True) if not once]
+    same = [
+        cells[0] if column.prose else f"{column.header} {cells[0]}"
+        for (column, cells), once in zip(laid, told, strict=True) if once
+    ]  # fmt: skip
+    note = f"In every row: {'; '.join(same)}. {note}".rstrip() if same else note
     rows = tuple(zip(*(cells for _, cells in shown), strict=True))
     return DisplayTable(caption, tuple(column for column, _ in shown), rows, note, name)
+
+
+def _is_one(column: Column, cells: Sequence[str]) -> bool:
+    """Whether a column says one thing, in so many rows that once is enough."""
+    said = bool(column.header and cells) and cells[0] not in ("", MISSING)
+    return said and len(cells) >= ALIKE and len(set(cells)) == 1
 
 
 def tied(text: str) -> str:

@@ -65,7 +65,7 @@ def framed(
         columns.append(
             Column(header, _Cell(str(name), list(table.columns)), not words, prose=name == "note")
         )
-    return display(table, caption, columns, note)
+    return display(table, caption, columns, note, whole=True)
 
 
 def limits(level: float) -> tuple[str, str]:

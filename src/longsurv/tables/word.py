@@ -46,7 +46,7 @@ def new_document(title: str) -> WordDocument:
     normal = document.styles["Normal"]
     # A font that every office program has, or one of the same widths: columns are made to measure.
     normal.font.name, normal.font.size = "Arial", Pt(9.5)
-    normal.paragraph_format.space_after, normal.paragraph_format.line_spacing = Pt(4), 1.0
+    normal.paragraph_format.space_after, normal.paragraph_format.line_spacing = Pt(3), 1.0
     for name in ("Title", "Heading 1", "Heading 2", "Caption"):
         style = document.styles[name]
         style.font.name = "Arial"

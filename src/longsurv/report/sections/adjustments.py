@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -93,7 +95,7 @@ def _comparison(results: StudyResults, part: AdjustedPart, k: int) -> dict[str, 
             "Difference in change under each adjustment" + (which if several else ""),
             role_column(results),
         ),
-        "remarks": _remarks(table),
+        "remarks": remarks(table),
     }
 
 
@@ -130,28 +132,66 @@ def _questions(table: pd.DataFrame) -> DisplayTable:
     return display(questions_table(table), "What each adjustment asks", columns)
 
 
-def _remarks(table: pd.DataFrame) -> DisplayTable:
-    """Notes and reasons, each once, with the answers they are about."""
-    about: dict[str, dict[str, dict[str, None]]] = {}
+def remarks(table: pd.DataFrame) -> DisplayTable:
+    """Notes and reasons, each once, with the answers they are about; those that differ in their
+    numbers only are one remark, and the numbers stand beside the markers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        label, adjustment_label, notes and reason of each answer.
+    """
+    about: dict[str, dict[str, list[tuple[str, str]]]] = {}  # to adjustment to markers and notes
     for row in table.to_dict("records"):
         said = [*row["notes"].split("; "), f"not estimated: {row['reason']}" * bool(row["reason"])]
-        for note in said:
-            if note:
-                kinds = about.setdefault(note, {})
-                kinds.setdefault(row["adjustment_label"], {})[row["label"]] = None
-    together: dict[tuple[str, str], list[str]] = {}  # adjustments of which the same is said
-    for note, kinds in about.items():
-        for kind, labels in kinds.items():
-            together.setdefault((", ".join(labels), note), []).append(kind)
+        for note in filter(None, said):
+            kinds = about.setdefault(_without_numbers(note), {})
+            named = kinds.setdefault(row["adjustment_label"], [])
+            named += [(row["label"], note)] if (row["label"], note) not in named else []
     every = table["adjustment_label"].nunique()
-    rows = [
-        ("All" if len(kinds) == every else listed(kinds), labels, note)
-        for (labels, note), kinds in together.items()
-    ]
+    rows = []
+    for kinds in about.values():
+        together: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for kind, named in kinds.items():
+            together.setdefault(tuple(named), []).append(kind)
+        for alike, of in together.items():
+            who = "All" if len(of) == every else listed(of)
+            rows.append((who, *_remark(alike)))
     columns = [
         Column("Adjustment", "adjustment", numeric=False),
-        Column("Markers", "markers", numeric=False, prose=True),
         Column("Remark", "note", numeric=False, prose=True),
+        Column("Markers", "markers", numeric=False, prose=True),
     ]
-    frame = pd.DataFrame(rows, columns=["adjustment", "markers", "note"])
-    return display(frame, "Remarks on the adjusted answers", columns, name="remarks")
+    frame = pd.DataFrame(rows, columns=["adjustment", "note", "markers"])
+    note = f"In brackets: the numbers that are {_GAP} in the remark."
+    note *= bool(frame["note"].str.contains(_GAP, regex=False).any())
+    return display(frame, "Remarks on the adjusted answers", columns, note, name="remarks")
+
+
+_NUMBER = re.compile(r"\d[\d,.]*\d|\d")
+_GAP = "\N{HORIZONTAL ELLIPSIS}"
+_ONE = {"is": "are", "was": "were", "has": "have", "lies": "lie", "enters": "enter", "its": "their",
+        "value": "values", "patient": "patients"}  # fmt: skip
+
+
+def _without_numbers(note: str) -> str:
+    """What notes that differ in their numbers only have in common."""
+    return " ".join(_ONE.get(word, word) for word in _NUMBER.sub(_GAP, note).split())
+
+
+def _remark(named: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """One remark for notes of one kind, and their markers with the numbers that differ."""
+    found = [_NUMBER.findall(note) for _, note in named]
+    apart = [len(set(at)) > 1 for at in zip(*found, strict=True)]
+    numbers: dict[str, list[str]] = {}
+    for (label, _), own in zip(named, found, strict=True):
+        differing = ", ".join(number for number, one in zip(own, apart, strict=True) if one)
+        numbers.setdefault(label, []).append(differing)
+    # In the words of the one with the most, which are of several.
+    most = max(range(len(named)), key=lambda k: [(len(number), number) for number in found[k]])
+    gaps = iter(apart)
+    text = _NUMBER.sub(lambda number: _GAP if next(gaps) else number.group(), named[most][1])
+    return text, ", ".join(
+        f"{label} ({'; '.join(dict.fromkeys(own))})" if any(own) else label
+        for label, own in numbers.items()
+    )

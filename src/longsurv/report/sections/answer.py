@@ -11,12 +11,9 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.estimands.changes import adjusted_p_values
 from longsurv.report import sentences, sentences_answer, sentences_mortality
-from longsurv.report.sections.common import (
-    change_answer,
-    change_words,
-    hazard_answers,
-)
+from longsurv.report.sections.common import change_words, hazard_answers
 from longsurv.report.sections.headline import Headline, began, headline
+from longsurv.report.sections.markers import marker_sentences
 from longsurv.report.sections.mortality import reasons
 from longsurv.report.sections.mortality_part import (
     answer_of,
@@ -25,8 +22,10 @@ from longsurv.report.sections.mortality_part import (
 )
 from longsurv.report.sections.mortality_target import begun_late
 from longsurv.report.sections.paragraph import paragraph
+from longsurv.report.sections.titles import TITLES
 from longsurv.report.sentences import Answer
 from longsurv.study.lead import Lead, clear_of_none, leads
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import covariates_of, modifiers_of, treatment_terms
@@ -36,6 +35,7 @@ from longsurv.words import listed, plural
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
+NOT_ADJUSTED = "The difference in change is not adjusted for the baseline value"
 RISK_NOTES = {
     "crude": (
         "of the cumulative incidence, crude, by Miettinen and Nurminen's interval, and by"
@@ -65,7 +65,6 @@ class ShortAnswer:
     table : DisplayTable
     paragraph_title, paragraph : str
         In the style of a manuscript's results, to be pasted.
-    mortality_title : str
     mortality : tuple of str
         The answer about the outcome in full sentences.
     leading, markers : tuple of str
@@ -79,9 +78,7 @@ class ShortAnswer:
     paragraph_title: str
     paragraph: str
     question: str
-    mortality_title: str
     mortality: tuple[str, ...]
-    markers_title: str
     leading: tuple[str, ...]
     markers: tuple[str, ...]
 
@@ -94,9 +91,42 @@ class ShortAnswer:
         )  # fmt: skip
 
 
-def build(results: StudyResults) -> ShortAnswer:
+@dataclass(frozen=True)
+class Opening:
+    """What a document shows of it: what its tables and paragraph say is not said again at length.
+
+    Attributes
+    ----------
+    apart : tuple of str
+        About the outcome, what the table has no row for.
+    question_title, question : str
+    leading : tuple of str
+        Why the adjusted difference of the markers leads and what it changes, where it does.
+    """
+
+    caution: tuple[str, ...]
+    headline: Headline
+    table: DisplayTable
+    apart: tuple[str, ...]
+    paragraph_title: str
+    paragraph: str
+    question_title: str
+    question: str
+    leading: tuple[str, ...]
+
+
+def build(results: StudyResults) -> Opening:
     """What the template of this section shows."""
-    return short_answer(results)
+    found = short_answer(results)
+    leading = found.leading
+    if leading and results.part_of(ADJUSTMENTS, AdjustedPart()).reason:
+        # The section on the markers says why.
+        leading = (f"{NOT_ADJUSTED}; why not stands under {TITLES['markers']}.",)
+    return Opening(
+        found.caution, found.headline, found.table, tuple(apart(results)), found.paragraph_title,
+        found.paragraph, f"The question{' and what answers it' * bool(leading)}",
+        found.question, leading,
+    )  # fmt: skip
 
 
 def short_answer(results: StudyResults) -> ShortAnswer:
@@ -116,9 +146,7 @@ def short_answer(results: StudyResults) -> ShortAnswer:
         paragraph_title="To paste into a manuscript",
         paragraph=paragraph(results),
         question=question,
-        mortality_title="Mortality" if event == "death" else event.capitalize(),
         mortality=tuple(mortality_sentences(results)),
-        markers_title="Markers",
         leading=tuple(t for lead in leads(results) for t in leading_sentences(results, lead)),
         markers=tuple(marker_sentences(results)),
     )
@@ -227,24 +255,17 @@ def mortality_sentences(results: StudyResults) -> list[str]:
             rows, sentences.by_when(schema.horizon, schema.time_unit), cohort.event_name
         )
     ]
-    terms = treatment_terms(model, cohort)
-    if not terms:
-        why = " ".join(dict.fromkeys(model.reasons.values()))
-        found.append(f"The hazard ratio could not be estimated. {why}".strip())
-    modifiers, event = modifiers_of(model, cohort), cohort.event_name
+    terms, event = treatment_terms(model, cohort), cohort.event_name
     covariates = covariates_of(model, cohort)
-    for level, term in terms.items():
-        if modifiers:
-            found.append(sentences.depends_on(level, event, modifiers))
-            continue
+    for level, term in {} if modifiers_of(model, cohort) else terms.items():
         answers = hazard_answers(model, term)
-        found.append(
-            sentences.hazard(
-                level, groups[0], answers.get("ml"), answers.get("bayes"), event, covariates
+        if answers:
+            found.append(
+                sentences.hazard(
+                    level, groups[0], answers.get("ml"), answers.get("bayes"), event, covariates
+                )
             )
-        )
-        if len(answers) < 2:
-            found += [f"Not estimated. {reason}" for reason in reasons(results)]
+    found += apart(results)
     found.append(penalty_sentence(results))
     for its in results.each:
         differences, _ = risk_differences(its)
@@ -259,6 +280,30 @@ def mortality_sentences(results: StudyResults) -> list[str]:
                 asked, differences.get("ml"), differences.get("bayes"), of=adjusted
             )
         )
+    return [sentence for sentence in found if sentence]
+
+
+def apart(results: StudyResults) -> list[str]:
+    """What no row of the table can say: why there is no hazard ratio, or none for all, and how many
+    comparisons there are."""
+    model, cohort = results.mortality, results.cohort
+    terms, modifiers = treatment_terms(model, cohort), modifiers_of(model, cohort)
+    found = []
+    if not terms:
+        why = " ".join(dict.fromkeys(model.reasons.values()))
+        found.append(f"The hazard ratio could not be estimated. {why}".strip())
+    if modifiers:
+        found += [sentences.depends_on(level, cohort.event_name, modifiers) for level in terms]
+    lacking = False
+    for level, term in {} if modifiers else terms.items():
+        answers = hazard_answers(model, term)
+        ml = answers.get("ml")
+        lacking |= len(answers) < 2
+        if not answers or (ml is not None and ml.separated):
+            reference, event = str(cohort.groups[0]), cohort.event_name
+            covariates = covariates_of(model, cohort)
+            found.append(sentences.hazard(level, reference, ml, None, event, covariates))
+    found += [f"Not estimated. {reason}" for reason in reasons(results)] if lacking else []
     found.append(_several(results))
     return [sentence for sentence in found if sentence]
 
@@ -289,7 +334,7 @@ def _several(results: StudyResults) -> str:
 def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:
     """Why the adjusted difference leads, and what it changes; nothing where none leads."""
     if lead.reason:
-        return [f"The difference in change is not adjusted for the baseline value. {lead.reason}"]
+        return [f"{NOT_ADJUSTED}. {lead.reason}"]
     if not lead.adjusted:
         return []
     return [
@@ -297,32 +342,6 @@ def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:
         sentences_answer.sides(lead.dropped, lead.gained, began(results, lead)),
         sentences_answer.ERROR_IN_BASELINE,
     ]
-
-
-def marker_sentences(results: StudyResults) -> list[str]:
-    """How many markers changed differently, for each comparison of groups."""
-    changes, unit = results.changes, results.cohort.schema.time_unit
-    found = []
-    several_ends = changes["end"].nunique() > 1
-    for level, part in changes.groupby("level", sort=False):
-        ml, bayes = part[part["engine"] == "ml"], part[part["engine"] == "bayes"]
-        labels = [
-            f"{row['label']} ({change_words(row['start'], row['end'], unit)})"
-            if several_ends
-            else row["label"]
-            for _, row in ml.iterrows()
-        ]
-        found.extend(
-            sentences.changes_summary(
-                labels,
-                [change_answer(row) for _, row in ml.iterrows()],
-                [change_answer(row) for _, row in bayes.iterrows()],
-                ml["p_holm"].tolist(),
-                ml["p_fdr"].tolist(),
-                str(level),
-            )
-        )
-    return found or ["The study has no markers."]
 
 
 def caution(results: StudyResults) -> str:

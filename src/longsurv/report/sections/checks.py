@@ -9,7 +9,7 @@ from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections import criticism, independent
-from longsurv.report.sections.common import ENGINE_NAMES, Line
+from longsurv.report.sections.common import ENGINE_NAMES, Fact, Line
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "failed": [light for light in found if light.colour == "red"],
         "summary": _summary(results, found),
         "criticism": criticism.build(results),
-        "remarked": [light for light in found if light.colour == "amber"],
+        "remarked": remarks(results),
         "independent": independent.build(results),
     }
 
@@ -94,6 +94,26 @@ def lights(results: StudyResults) -> list[Light]:
                 display(own, f"Checks of {row['label']}, {ENGINE_NAMES[row['engine']]}", _EVIDENCE),
             )
         )
+    return found
+
+
+def remarks(results: StudyResults) -> list[Fact]:
+    """What is remarked on fits that passed: of a model once where it holds of both engines."""
+    table = results.tables["convergence"]
+    passed = table[table["ok"] & table["remarked"]]
+    asked = set(zip(passed["model"], passed["engine"], strict=True))
+    found = []
+    for label, model in results.all_models:
+        flags = {
+            ENGINE_NAMES[engine]: results.verdicts[model.name, engine].remarks
+            for engine in model.answers if (model.name, engine) in asked
+        }  # fmt: skip
+        said = {flag: [e for e, own in flags.items() if flag in own]
+                for own in flags.values() for flag in own}  # fmt: skip
+        parts = [
+            flag if len(engines) > 1 else f"{engines[0]}: {flag}" for flag, engines in said.items()
+        ]
+        found += [Fact(label, " ".join(parts))] if parts else []
     return found
 
 
@@ -127,18 +147,13 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
         Column("Bayes", lambda row: verdict(row, "bayes"), numeric=False),
         Column("Largest R\N{NON-BREAKING HYPHEN}hat", lambda row: r_hat(bayes.loc[row["model"]])),
         Column("Smallest ESS", lambda row: _fixed(bayes.loc[row["model"], "ess"], 0)),
-        Column(
-            "Time, both",
-            lambda row: numbers.seconds(
-                ml.loc[row["model"], "seconds"] + bayes.loc[row["model"], "seconds"]
-            ),
-        ),
     ]
     note = (
         "R-hat compares chains (1 is perfect, below 1.01 wanted; exact: integrated by quadrature,"
         " without chains); ESS is the smallest effective"
         " number of independent draws (above 400 wanted); divergences and E-BFMI are checked too."
-        " Maximum likelihood is judged by its gradient and curvature."
+        " Maximum likelihood is judged by its gradient and curvature. How long each took:"
+        " convergence.csv of longsurv report --folder."
     )
     return display(ml.reset_index(), "Verdict on every fit", columns, note, name="verdicts")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -111,6 +111,29 @@ class Picture:
         Markup
         """
         return Markup(to_svg(self.draw(width).figure, f"{self.name}-{suffix}", self.alternative))
+
+
+def footnoted(remarks: Sequence[str]) -> tuple[list[str], str]:
+    """What is remarked on the rows of a table, each remark once, as its footnotes.
+
+    Parameters
+    ----------
+    remarks : sequence of str
+        Of each row; empty where there is none.
+
+    Returns
+    -------
+    marks : list of str
+        Of each row: a superscript number, or nothing.
+    note : str
+        The remarks by their marks.
+    """
+    marks = {
+        text: str(k).translate(numbers.SUPERSCRIPTS)
+        for k, text in enumerate(dict.fromkeys(filter(None, remarks)), 1)
+    }
+    note = " ".join(f"{mark} {text.rstrip('.')}." for text, mark in marks.items())
+    return [marks.get(text, "") for text in remarks], note
 
 
 def role_column(results: StudyResults) -> list[Column]:

@@ -15,7 +15,7 @@ from longsurv.records import Record
 from longsurv.report.sections.common import Picture, change_words
 from longsurv.study.terms import fixed_of, treatment_terms
 from longsurv.tables.display import EMPTY, Column, DisplayTable, display
-from longsurv.words import plural, verb
+from longsurv.words import capital, plural, verb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,9 +25,14 @@ if TYPE_CHECKING:
 
 AGREE = "agree"
 BOTH = "Maximum likelihood; Bayes"
-_WHY = Column(
-    "Why", lambda row: "" if row["verdict"] == AGREE else row["reason"], numeric=False, prose=True
-)
+VERDICTS = {
+    "prior pulls": ("*", "taking the prior out removes most of the difference"),
+    "boundary": ("\N{DAGGER}", "a variance estimated as zero"),
+    "asymptotics": ("\N{DOUBLE DAGGER}", "the likelihood is not normal around its maximum"),
+    "no answer": ("\N{SECTION SIGN}", "one of the two has none, or none that can be relied on"),
+}
+"""Each verdict but agreement: the mark of a coefficient, and what it means."""
+_WHY = Column("Why", "reason", numeric=False, prose=True)
 
 
 def build(results: StudyResults) -> dict[str, object]:
@@ -38,71 +43,80 @@ def build(results: StudyResults) -> dict[str, object]:
             "text": ["No model has an answer from both engines."],
             "agreement": None,
             "main": EMPTY,
-            "differing": EMPTY,
             "all": [],
         }
     quantities = _quantities(results)
     names = [quantities.get((row["model"], row["term"])) for row in table.to_dict("records")]
     main = table.assign(quantity=names)[[name is not None for name in names]]
     others = table[[name is None for name in names]]
-    verdict = [
-        Column("Overlap", lambda row: numbers.fixed(row["overlap"], 2)),
-        Column("Verdict", "verdict", numeric=False),
-    ]
-    note = (
-        "The answers themselves stand in the tables of differences in change and of hazard ratios."
-        " Overlap: the part the two intervals share of what they cover together."
-        " Verdicts: agree; prior pulls (taking the prior out removes most of the difference);"
-        " boundary (a variance estimated as zero); asymptotics (the likelihood is not normal"
-        " around its maximum); no answer (one of the two has none, or none that can be relied on)."
-    )
     return {
-        "text": [summary(table)],
-        "main": display(
-            main,
-            "Differences in change of the markers, and the log hazard ratio",
-            [Column("Quantity", "quantity", numeric=False), *verdict, _WHY],
-            note,
-            name="comparison",
-        ),
+        "text": [" ".join(text for text in (summary(table), compared(main)) if text)],
+        "main": _differing(main),
         "agreement": _agreement(table, names),
-        "differing": _differing(others, verdict),
         "all": _others(others),
     }
 
 
-def _differing(table: pd.DataFrame, verdict: list[Column]) -> DisplayTable:
-    """The other coefficients on which the engines do not agree; a model is named once."""
-    rows = table[table["verdict"] != AGREE]
-    rows = rows.assign(label=rows["label"].where(~rows["label"].duplicated(), ""))
-    columns = [
-        Column("Model", "label", numeric=False),
-        Column("Term", "term", numeric=False),
-        Column("Maximum likelihood (95 % CI)", lambda row: _shown(row, "ml").text),
-        Column("Bayes (95 % CrI)", lambda row: _shown(row, "bayes").text),
-        *verdict,
-    ]
-    note = (
-        "On the scale of the model: logarithms for hazards and for markers analysed as logarithms."
-        " The reasons are in comparison.csv, which longsurv report --folder writes."
+def compared(main: pd.DataFrame) -> str:
+    """How many of the coefficients that compare the groups agree, and how far.
+
+    Parameters
+    ----------
+    main : DataFrame
+        Their rows of `StudyResults.tables["comparison"]`.
+    """
+    alike = main[main["verdict"] == AGREE]
+    if len(main) < 2:
+        return ""
+    least = numbers.fixed(float(alike["overlap"].min()), 2) if len(alike) else ""
+    shared = (
+        f": their intervals share at least {least} of what both cover together" if least else ""
     )
-    caption = "Other coefficients on which the two differ"
-    return display(rows, caption, columns, note, name="differing")
+    each = len(alike) if len(alike) < len(main) else "all"
+    return f"Of the {len(main)} that compare the groups {each} agree{shared}."
+
+
+def _meanings(verdicts: pd.Series, *, marked: bool) -> str:
+    """What the verdicts that there are mean."""
+    found = [
+        f"{f'{mark} ' * marked}{verdict}: {meaning}"
+        for verdict, (mark, meaning) in VERDICTS.items() if verdict in set(verdicts)
+    ]  # fmt: skip
+    return f"{capital('; '.join(found))}." if found else ""
+
+
+def _differing(main: pd.DataFrame) -> DisplayTable:
+    """What compares the groups and differs; the answers themselves stand where they are asked."""
+    rows = main[main["verdict"] != AGREE]
+    columns = [
+        Column("Quantity", "quantity", numeric=False),
+        Column("Overlap", lambda row: numbers.fixed(row["overlap"], 2)),
+        Column("Verdict", "verdict", numeric=False),
+        _WHY,
+    ]
+    note = f"Overlap: the shared part of both intervals. {_meanings(rows['verdict'], marked=False)}"
+    caption = "Comparisons of the groups on which the two differ"
+    return display(rows, caption, columns, note.rstrip(), name="comparison")
 
 
 def _others(table: pd.DataFrame) -> list[DisplayTable]:
-    """Every coefficient that the table of quantities leaves out, without its intervals.
+    """Every other coefficient without its intervals, marked where the two engines differ.
 
     A table for the models that share their terms: a row a model, a column a term.
     """
+    note = (
+        f"{BOTH}, on the scale of the model. {_meanings(table['verdict'], marked=True)}".rstrip()
+        + " Intervals and reasons: comparison.csv of longsurv report --folder."
+    )
     terms = table.groupby("label", sort=False)["term"].agg(tuple)
-    found = []
+    found: list[DisplayTable] = []
     for names in dict.fromkeys(terms):
         labels = list(terms.index[[own == names for own in terms]])
         rows = table[table["label"].isin(labels)]
         rows = rows.assign(
             both=[
                 f"{_shown(row, 'ml').point}; {_shown(row, 'bayes').point}"
+                f"{VERDICTS.get(row['verdict'], ('',))[0]}"
                 for row in rows.to_dict("records")
             ]
         )
@@ -115,8 +129,8 @@ def _others(table: pd.DataFrame) -> list[DisplayTable]:
             columns = [Column("Model", "label", numeric=False)]
             columns += [Column(name, name) for name in names]
             caption = "Every other coefficient of the marker models"
-        note = f"{BOTH}, on the scale of the model. Intervals are in comparison.csv."
-        found.append(display(rows, caption, columns, note, name="coefficients"))
+        # The first says what holds of all of them.
+        found.append(display(rows, caption, columns, "" if found else note, name="coefficients"))
     return found
 
 

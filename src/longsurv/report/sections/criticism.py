@@ -100,26 +100,30 @@ def _drawn_residuals(
     each = "" if named else f" Each point is the mean of {FEWEST} neighbours."
     if model == TRAJECTORY and counted_beyond(results):
         each += " Where values lie beyond a limit, residuals are randomised quantile ones."
-    if model == TRAJECTORY:
-        names, whose, more = ("quantiles", "residual-bands"), "model by maximum likelihood", ""
-        inside = " right, shrinkage included."
+    if model != TRAJECTORY:
+        names, more = ("quantiles-adjusted", "residual-bands-adjusted"), ", adjusted"
+        captions = [
+            "As for the trajectories, of each marker's change adjusted for its baseline value."
+            f"{each}",
+            "As for the trajectories, of the adjusted changes; the bands need no shrinkage.",
+        ]
     else:
-        names = ("quantiles-adjusted", "residual-bands-adjusted")
-        whose, more = "change adjusted for its baseline value", ", adjusted"
-        inside = " right."
-    return [
-        Picture(
-            names[0], draw_quantiles, f"Quantiles of scaled residuals{more}. {text}",
-            f"Scaled residuals of each marker's {whose}, in order, against"
+        names, more = ("quantiles", "residual-bands"), ""
+        captions = [
+            "Scaled residuals of each marker's model by maximum likelihood, in order, against"
             " normal quantiles. Grey: the band that holds all of them with probability 95 % if the"
             f" model is right; red: outside it.{each}",
+            "Studentised residuals over the fitted values, in bins: their mean (dots) and spread"
+            " (squares). Grey: bands that hold both curves with probability 95 % if the model is"
+            " right, shrinkage included.",
+        ]
+    return [
+        Picture(
+            names[0], draw_quantiles, f"Quantiles of scaled residuals{more}. {text}", captions[0],
             f"Quantiles of residuals{more}",
         ),
         Picture(
-            names[1], draw_residuals, f"Mean and spread of residuals{more}. {text}",
-            f"Studentised residuals of each marker's {whose} over the fitted values, in bins: their"
-            " mean (dots) and spread (squares). Grey: bands that hold both curves with probability"
-            f" 95 % if the model is{inside}",
+            names[1], draw_residuals, f"Mean and spread of residuals{more}. {text}", captions[1],
             f"Residuals over the fitted values{more}",
         ),
     ]  # fmt: skip
@@ -244,7 +248,9 @@ def _hazards(results: StudyResults, found: Criticism) -> Made:
         Column("p", lambda row: numbers.p_value(row["p_value"])),
     ]
     note = "Grambsch and Therneau's score test against one minus the Kaplan-Meier estimate."
-    shown = display(table, "Test of proportional hazards", columns, note, name="proportional")
+    # One coefficient is all of them together.
+    rows = table if len(table) > 2 else table.iloc[:1]
+    shown = display(rows, "Test of proportional hazards", columns, note, name="proportional")
     if not points and events < 2 * FEWEST:
         return text, [shown]
     picture = Picture(

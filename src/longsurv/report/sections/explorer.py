@@ -24,6 +24,7 @@ class Explorer:
     """What the template of this section shows."""
 
     labels: tuple[str, ...]
+    shared: str
     reach: str
     data: Markup
     script: Markup
@@ -34,7 +35,10 @@ def build(results: StudyResults) -> Explorer:
     found = explorer.effects(results)
     # Every "<" in the data is escaped, and the script is our own file: neither can break out.
     data, code = Markup(explorer.script_data(found)), Markup(script())
-    return Explorer(tuple(effect.label for effect in found), reach(found), data, code)
+    every = {effect.against for effect in found}
+    shared = every.pop() if len(every) == 1 else ""
+    labels = tuple(effect.brief if shared else effect.label for effect in found)
+    return Explorer(labels, shared, reach(found), data, code)
 
 
 def reach(found: Sequence[explorer.ExploredEffect]) -> str:

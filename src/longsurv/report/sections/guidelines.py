@@ -33,10 +33,12 @@ def build(results: StudyResults, shown: Mapping[str, Location]) -> dict[str, obj
 
 def _table(name: str, items: Sequence[Item], shown: Mapping[str, Location]) -> DisplayTable:
     found = answered(items, shown)
-    rows = pd.DataFrame(
-        [(one.item.number, one.item.name, one.where, one.what) for one in found if one.places],
-        columns=["number", "name", "places", "what"],
-    )
+    lines, told = [], set[Location]()
+    for one in found:
+        if one.places:
+            lines.append((one.item.number, one.item.name, one.where(told), one.what))
+            told.update(one.places)
+    rows = pd.DataFrame(lines, columns=["number", "name", "places", "what"])
     yours = [f"{one.item.number} ({one.item.name.lower()})" for one in found if not one.places]
     note = f"Not in this report, and yours to write: {listed(yours)}." if yours else ""
     columns = [

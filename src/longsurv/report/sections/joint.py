@@ -200,7 +200,7 @@ def _prediction(
     marker, schema = cohort.markers[name], cohort.schema
     end = float(found.table["time"].max())
     unit = schema.time_unit
-    title = f"{marker.label}: prediction for three patients"
+    title = f"{marker.label}: prediction for three of those at risk"
     words, titles = [], {}
     named = results.study.show_patients
     order = found.table.sort_values(
@@ -225,10 +225,7 @@ def _prediction(
         if named
         else f"From what was measured by {when} (not shown), the predicted survival"
     )
-    caption = (
-        f"{left} from there on with its 95 % credible interval (colour). The three patients are"
-        " those with the lowest, middle and highest predicted survival."
-    )
+    caption = f"{left} from there on with its 95 % credible interval (colour)."
     draw = partial(
         _draw,
         table,

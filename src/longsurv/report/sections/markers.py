@@ -56,8 +56,13 @@ def build(results: StudyResults) -> dict[str, object]:
     first = ("adjustments", "change") if adjusted else ("change", "adjustments")
     change = {
         "title": "Difference in change, not adjusted" if adjusted else "Difference in change",
-        "text": [_meaning(results)] if adjusted else [_meaning(results), _of_whom(results)],
-        "forest": forest_picture(results),
+        "text": [
+            _meaning(results),
+            *([] if adjusted else [_of_whom(results)]),
+            *marker_sentences(results),
+        ],
+        # The figure and the table of adjustments have the same.
+        "forest": None if adjusted and _repeated(results) else forest_picture(results),
         "changes": EMPTY if adjusted and _repeated(results) else changes(results),
         "failed": failed(results),
     }
@@ -76,6 +81,32 @@ def build(results: StudyResults) -> dict[str, object]:
         "panel": panel.build(results),
         "scores": scores.build(results),
     }
+
+
+def marker_sentences(results: StudyResults) -> list[str]:
+    """How many markers changed differently, for each comparison of groups."""
+    changes, unit = results.changes, results.cohort.schema.time_unit
+    found = []
+    several_ends = changes["end"].nunique() > 1
+    for level, part in changes.groupby("level", sort=False):
+        ml, bayes = part[part["engine"] == "ml"], part[part["engine"] == "bayes"]
+        labels = [
+            f"{row['label']} ({change_words(row['start'], row['end'], unit)})"
+            if several_ends
+            else row["label"]
+            for _, row in ml.iterrows()
+        ]
+        found.extend(
+            sentences.changes_summary(
+                labels,
+                [change_answer(row) for _, row in ml.iterrows()],
+                [change_answer(row) for _, row in bayes.iterrows()],
+                ml["p_holm"].tolist(),
+                ml["p_fdr"].tolist(),
+                str(level),
+            )
+        )
+    return found or ["The study has no markers."]
 
 
 def _repeated(results: StudyResults) -> bool:
@@ -156,12 +187,9 @@ def forest_picture(results: StudyResults, ax: Where = None) -> Picture | None:
     changes = results.changes
     if changes.empty or changes["std_estimate"].isna().all():
         return None
-    levels = [str(g) for g in results.cohort.groups[1:]]
-    group = levels[0] if len(levels) == 1 else "the group"
     caption = (
         "Difference in change of every marker, in standard deviations of its first value (of its"
-        " logarithm for ratios), with 95 % intervals: confidence (filled) and credible,"
-        f" equal-tailed (open). Left of zero: the marker fell further, or rose less, in {group}."
+        " logarithm for ratios), with 95 % intervals."
         " As measured, markers analysed as logarithms have a ratio (\N{MULTIPLICATION SIGN}), the"
         " others a difference in their unit."
     )

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.priors import TREATMENT
 from longsurv.report import sentences_answer
 from longsurv.report.sections import equations, priors
 from longsurv.report.sections.common import Fact
-from longsurv.report.sections.mortality_part import prior_text
-from longsurv.study.beyond import counted_beyond
 from longsurv.study.lead import leads
-from longsurv.study.marker_stages import ScorePart
 from longsurv.study.sites import site_words
 from longsurv.study.truncated_stage import TRUNCATED, TruncatedPart
 from longsurv.tables.display import Column, display
-from longsurv.words import capital, listed, plural
+from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -33,9 +29,10 @@ def build(results: StudyResults) -> dict[str, object]:
         Column("Maximum likelihood", "ml", numeric=False),
         Column("Bayes", "bayes", numeric=False),
     ]
-    rows = _grouped(models, ["formula", "ml", "bayes"])
+    alike = [_of_the_same(*row) for row in zip(models["ml"], models["bayes"], strict=True)]
+    rows = _grouped(models.assign(bayes=alike), ["formula", "ml", "bayes"])
     return {
-        "text": [aims(results), text(results), likelihoods(results), *further(results)],
+        "text": [aims(results), text(results), *further(results)],
         "missing": missing(results),
         "equations": equations.build(results),
         "models": display(rows, "Models fitted", columns, name="models"),
@@ -60,43 +57,8 @@ def text(results: StudyResults) -> str:
         " Maximum likelihood reports confidence intervals; Bayes adds the priors below and"
         f" samples the posterior with the No-U-Turn sampler ({sampling.chains} chains of"
         f" {sampling.draws:,} draws after warm-up), reporting posterior means and equal-tailed"
-        " credible intervals. All intervals are 95 %. P-values are two-sided."
+        " credible intervals. P-values are two-sided."
     )
-
-
-def likelihoods(results: StudyResults) -> str:
-    """What each kind of model takes its response for."""
-    found = []
-    if results.markers:
-        found.append(
-            "a marker, on the scale given in the table of measurements, is normal around its mean,"
-            " with normal random effects of the patient"
-            + (" and of the site" if results.cohort.schema.site is not None else "")
-            + (
-                ", and beyond a limit counts by the probability of lying there"
-                if counted_beyond(results)
-                else ""
-            )
-        )
-    kinds = {
-        kind for score in results.part_of("scores", ScorePart()).scores for kind in score.models
-    }
-    words = {
-        "binary": "being at a cut-off or beyond is Bernoulli on the logit scale",
-        "ordinal": "a score's categories are cumulative on the logit scale (proportional odds)",
-    }
-    found += [text for kind, text in words.items() if kind in kinds]
-    event = results.cohort.event_name
-    found.append(
-        f"the hazard of {event} is proportional between patients and otherwise left free (partial"
-        " likelihood)"
-    )
-    if "joint" in results.parts and getattr(results.parts["joint"], "results", None):
-        found.append(
-            "in a joint model the marker is normal around its curve, and the hazard is that curve's"
-            " with a smooth baseline"
-        )
-    return f"{capital('; '.join(found))}."
 
 
 def missing(results: StudyResults) -> str:
@@ -164,7 +126,7 @@ def _reason(part: object) -> str:
 
 
 def further(results: StudyResults) -> list[str]:
-    """What else was done, a sentence for each part of the run that has an answer."""
+    """What else was done and is not said where its answer stands, nor among the equations."""
     cohort, parts = results.cohort, results.parts
     done = {key for key, part in parts.items() if key not in results.failures and not _reason(part)}
     named = [cohort.labels.get(name, name) for name in cohort.schema.covariates]
@@ -173,24 +135,8 @@ def further(results: StudyResults) -> list[str]:
         "adjustments": "Differences in change were also estimated by analysis of covariance on the"
         f" baseline value, and with overlap weights from a propensity model in {covariates} and the"
         " baseline value (sandwich variance; Bayesian bootstrap).",
-        "imputed": "Missing values were imputed from the mixed model's posterior, those of a group"
-        " moved by up to two standard deviations, and the answers pooled by Rubin's rules.",
-        "panel": "Within a family of at least three markers effects were shrunken by a hierarchical"
-        " model in baseline standard deviations: mean Normal(0, 1), spread half-normal with scale"
-        " 0.5.",
-        "scores": "Scores with a cut-off: logistic and cumulative-logit mixed models by adaptive"
-        " quadrature, averaged over patients.",
-        "priors": "The log hazard ratio was also given the priors "
-        + listed([f"{name} {prior_text(str(prior))}" for name, prior in TREATMENT.items()])
-        + ".",
-        "competing": "Cumulative incidence: Aalen-Johansen with Gray's test; its posterior from"
-        " independent gamma-process hazards of every cause.",
-        "tipping": "Unseen events: the two risks are independent, each with Jeffreys' prior"
-        " Beta(0.5, 0.5).",
         "truncated": "Deaths and the markers: Wilcoxon's rank sum test, the probability index with"
         " Brunner and Munzel's interval, and proportional odds, death being the worst outcome.",
-        "joint": "Joint models: the hazard depends on the current value of the marker's curve;"
-        " random effects integrated out by adaptive Gauss-Hermite quadrature.",
     }
     out = [text for key, text in found.items() if key in done]
     if words := site_words(cohort, results.study.models.mortality):
@@ -201,6 +147,15 @@ def further(results: StudyResults) -> list[str]:
             " deviation of its own; the model of values beyond a limit has one for all."
         )
     return out
+
+
+def _of_the_same(ml: str, bayes: str) -> str:
+    """How a posterior was found, without what its likelihood's maximum ends with, too."""
+    parts, others = bayes.split(", "), ml.split(", ")
+    while len(parts) > 1 and others and parts[-1] == others[-1]:
+        parts.pop()
+        others.pop()
+    return ", ".join(parts)
 
 
 def _grouped(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -215,9 +170,6 @@ def facts(results: StudyResults) -> list[Fact]:
     return [
         Fact(
             "Seed", f"{sampling.seed} (each model's own seed follows from it and the model's name)"
-        ),
-        Fact(
-            "Draws", f"{sampling.chains} \N{MULTIPLICATION SIGN} {sampling.draws:,} for every model"
         ),
         Fact("Data, SHA-256", results.data_hash),
         Fact("Time taken", numbers.seconds(results.seconds)),
@@ -248,67 +200,46 @@ def _says_something(part: object) -> bool:
 
 
 _ALWAYS = "guidelines multiplicity proportions"
-# By a word of the methods' names, a part of the run or the design; some are in every report.
+# By a word of the methods' names, a part of the run or the design; some are in every report. What
+# each is for stands in place of its title.
 _REFERENCES = {
-    "REML": "Laird NM, Ware JH (1982). Random-effects models for longitudinal data. Biometrics"
-    " 38:963-974.",
-    "Kenward": "Kenward MG, Roger JH (1997). Small sample inference for fixed effects from"
-    " restricted maximum likelihood. Biometrics 53:983-997.",
-    "partial likelihood": "Cox DR (1972). Regression models and life-tables. J R Stat Soc B"
-    " 34:187-220.",
-    "criticism": "Grambsch PM, Therneau TM (1994). Proportional hazards tests and diagnostics based"
-    " on weighted residuals. Biometrika 81:515-526. Gelman A, Meng XL, Stern H (1996). Posterior"
-    " predictive assessment of model fitness via realized discrepancies. Stat Sinica 6:733-807.",
-    "adjusted_curves": "Cole SR, Hernan MA (2004). Adjusted survival curves with inverse"
-    " probability weights. Comput Methods Programs Biomed 75:45-49.",
-    "Efron": "Efron B (1977). The efficiency of Cox's likelihood function for censored data. J Am"
-    " Stat Assoc 72:557-565.",
-    "Firth": "Heinze G, Schemper M (2001). A solution to the problem of monotone likelihood in Cox"
-    " regression. Biometrics 57:114-119.",
-    "NUTS": "Hoffman MD, Gelman A (2014). The No-U-Turn sampler. J Mach Learn Res 15:1593-1623.",
+    "REML": "Laird NM, Ware JH (1982). Biometrics 38:963-974: mixed models.",
+    "Kenward": "Kenward MG, Roger JH (1997). Biometrics 53:983-997: their degrees of freedom.",
+    "partial likelihood": "Cox DR (1972). J R Stat Soc B 34:187-220: proportional hazards.",
+    "criticism": "Grambsch PM, Therneau TM (1994). Biometrika 81:515-526: test of proportional"
+    " hazards. Gelman A, Meng XL, Stern H (1996). Stat Sinica 6:733-807: predictive checks.",
+    "adjusted_curves": "Cole SR, Hernan MA (2004). Comput Methods Programs Biomed 75:45-49:"
+    " weighted curves.",
+    "Efron": "Efron B (1977). J Am Stat Assoc 72:557-565: tied times.",
+    "Firth": "Heinze G, Schemper M (2001). Biometrics 57:114-119: Firth's penalty in Cox models.",
+    "NUTS": "Hoffman MD, Gelman A (2014). J Mach Learn Res 15:1593-1623: the sampler.",
     "joint": "Rizopoulos D (2012). Joint Models for Longitudinal and Time-to-Event Data. Chapman &"
     " Hall/CRC.",
-    "adjustments": "Li F, Morgan KL, Zaslavsky AM (2018). Balancing covariates via propensity score"
-    " weighting. J Am Stat Assoc 113:390-400.",
-    "imputed": "Carpenter JR, Roger JH, Kenward MG (2013). Analysis of longitudinal trials with"
-    " protocol deviation: a framework for relevant, accessible assumptions, and inference via"
-    " multiple imputation. J Biopharm Stat 23:1352-1371.",
-    "truncated": "Lachin JM (1999). Worst-rank score analysis with informatively missing"
-    " observations in clinical trials. Control Clin Trials 20:408-422.",
-    "beyond": "Hughes JP (1999). Mixed effects models with censored data with application to HIV"
-    " RNA levels. Biometrics 55:625-629.",
-    "regression to the mean": "Bland JM, Altman DG (1994). Regression towards the mean. BMJ"
-    " 308:1499.",
-    "carried": "Vittinghoff E, McCulloch CE (2007). Relaxing the rule of ten events per variable in"
-    " logistic and Cox regression. Am J Epidemiol 165:710-718.",
-    "independent": "Davidson-Pilon C (2019). lifelines: survival analysis in Python. J Open Source"
-    " Softw 4:1317. Seabold S, Perktold J (2010). statsmodels: econometric and statistical modeling"
-    " with Python. Proc 9th Python Sci Conf.",
-    "standardised": "Cheng SC, Fine JP, Wei LJ (1998). Prediction of cumulative incidence function"
-    " under the proportional hazards model. Biometrics 54:219-228.",
-    "panel": "Gelman A, Hill J, Yajima M (2012). Why we (usually) don't have to worry about"
-    " multiple comparisons. J Res Educ Eff 5:189-211.",
-    "competing": "Gray RJ (1988). A class of K-sample tests for comparing the cumulative incidence"
-    " of a competing risk. Ann Stat 16:1141-1154.",
-    "tipping": "Miettinen O, Nurminen M (1985). Comparative analysis of two rates. Stat Med"
-    " 4:213-226.",
-    "proportions": "Newcombe RG (1998). Interval estimation for the difference between independent"
-    " proportions. Stat Med 17:873-890.",
-    "Firth's": "Firth D (1993). Bias reduction of maximum likelihood estimates. Biometrika"
-    " 80:27-38.",
-    "methods": "Zou GY, Donner A (2008). Construction of confidence limits about effect measures: a"
-    " general approach. Stat Med 27:1693-1702.",
-    "priors": "Kallioinen N, Paananen T, Burkner PC, Vehtari A (2024). Detecting and diagnosing"
-    " prior and likelihood sensitivity with power-scaling. Stat Comput 34:57.",
-    "observational": "VanderWeele TJ, Ding P (2017). Sensitivity analysis in observational"
-    " research: introducing the E-value. Ann Intern Med 167:268-274. von Elm E, et al. (2007). The"
-    " STROBE statement: guidelines for reporting observational studies. Lancet 370:1453-1457.",
-    "randomised": "Schulz KF, Altman DG, Moher D (2010). CONSORT 2010 statement: updated guidelines"
-    " for reporting parallel group randomised trials. BMJ 340:c332.",
-    "guidelines": "Kruschke JK (2021). Bayesian analysis reporting guidelines. Nat Hum Behav"
-    " 5:1282-1291.",
-    "multiplicity": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate. J R Stat"
-    " Soc B 57:289-300.",
-    "marginal likelihood": "Vehtari A, et al. (2021). Rank-normalization, folding, and"
-    " localization: an improved R-hat. Bayesian Anal 16:667-718.",
+    "adjustments": "Li F, Morgan KL, Zaslavsky AM (2018). J Am Stat Assoc 113:390-400: overlap"
+    " weights.",
+    "imputed": "Carpenter JR, Roger JH, Kenward MG (2013). J Biopharm Stat 23:1352-1371: imputing"
+    " under stated assumptions.",
+    "truncated": "Lachin JM (1999). Control Clin Trials 20:408-422: death as the worst rank.",
+    "beyond": "Hughes JP (1999). Biometrics 55:625-629: mixed models of censored values.",
+    "regression to the mean": "Bland JM, Altman DG (1994). BMJ 308:1499: regression to the mean.",
+    "carried": "Vittinghoff E, McCulloch CE (2007). Am J Epidemiol 165:710-718: events for each"
+    " covariate.",
+    "independent": "Davidson-Pilon C (2019). J Open Source Softw 4:1317: lifelines. Seabold S,"
+    " Perktold J (2010). Proc 9th Python Sci Conf: statsmodels.",
+    "standardised": "Cheng SC, Fine JP, Wei LJ (1998). Biometrics 54:219-228: predicted incidence.",
+    "panel": "Gelman A, Hill J, Yajima M (2012). J Res Educ Eff 5:189-211: shrinkage.",
+    "competing": "Gray RJ (1988). Ann Stat 16:1141-1154: test of cumulative incidences.",
+    "tipping": "Miettinen O, Nurminen M (1985). Stat Med 4:213-226: difference of two risks.",
+    "proportions": "Newcombe RG (1998). Stat Med 17:873-890: difference of proportions.",
+    "Firth's": "Firth D (1993). Biometrika 80:27-38: penalised likelihood.",
+    "methods": "Zou GY, Donner A (2008). Stat Med 27:1693-1702: limits of a difference from two.",
+    "priors": "Kallioinen N, Paananen T, Burkner PC, Vehtari A (2024). Stat Comput 34:57: prior"
+    " against data.",
+    "observational": "VanderWeele TJ, Ding P (2017). Ann Intern Med 167:268-274: E-value. von Elm"
+    " E, et al. (2007). Lancet 370:1453-1457: STROBE.",
+    "randomised": "Schulz KF, Altman DG, Moher D (2010). BMJ 340:c332: CONSORT.",
+    "guidelines": "Kruschke JK (2021). Nat Hum Behav 5:1282-1291: BARG.",
+    "multiplicity": "Benjamini Y, Hochberg Y (1995). J R Stat Soc B 57:289-300: false discovery"
+    " rate.",
+    "marginal likelihood": "Vehtari A, et al. (2021). Bayesian Anal 16:667-718: R-hat.",
 }

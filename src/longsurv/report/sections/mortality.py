@@ -31,7 +31,7 @@ from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.study.adjusted_curves import CURVES
 from longsurv.study.subgroup_stage import SUBGROUPS
 from longsurv.study.tables.survival import event_counts, median_times
-from longsurv.study.terms import covariates_of, level_of, treatment_terms
+from longsurv.study.terms import covariates_of, level_of, modifiers_of, treatment_terms
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
@@ -70,8 +70,9 @@ def build(results: StudyResults) -> dict[str, object]:
         "hazards_title": "Hazard ratios",
         "penalty": penalty_sentence(results),
         "warning": sentences.few_events(int(data["event"].sum()), results.cohort.event_name),
-        "forest": _forest(results),
+        "forest": None if _drawn_below(results) else _forest(results),
         "hazards": hazards(results),
+        "compatible": compatible(results),
         "reason": " ".join(reasons(results)),
         "parts": parts(results),
         "missing": missing(results),
@@ -89,6 +90,20 @@ def parts(results: StudyResults) -> list[Part]:
             part = make(its)
             found += [part and part.of_comparison(one, place)]
     return [part for part in found if part is not None]
+
+
+def compatible(results: StudyResults) -> list[str]:
+    """Of each comparison whether its intervals leave the direction open."""
+    model, cohort = results.mortality, results.cohort
+    terms = {} if modifiers_of(model, cohort) else treatment_terms(model, cohort)
+    several = results.tables["hazard_ratios"]["term"].nunique() > 1
+    found = []
+    for level, term in terms.items():
+        answers = hazard_answers(model, term)
+        said = sentences.compatible(answers.get("ml"), answers.get("bayes"))
+        of = f"{level} against {cohort.groups[0]}: " if several else ""
+        found += [f"{of}{said[:1].lower()}{said[1:]}" if of else said] if said else []
+    return found
 
 
 def reasons(results: StudyResults) -> list[str]:
@@ -278,6 +293,11 @@ def _forest(results: StudyResults) -> Picture | None:
     )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
     return Picture("forest-hazards", draw, label, caption, "Hazard ratios, drawn")
+
+
+def _drawn_below(results: StudyResults) -> bool:
+    """Whether the figure of every method has the only hazard ratio that there is."""
+    return "methods" in results.parts and results.tables["hazard_ratios"]["term"].nunique() == 1
 
 
 def _interval(results: StudyResults) -> str:

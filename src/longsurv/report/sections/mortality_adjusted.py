@@ -14,7 +14,6 @@ from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences_mortality import Compared
 from longsurv.study.adjusted_curves import CURVES
-from longsurv.words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,13 +87,11 @@ def _picture(
         f" {100 * other:.1f} %"
         for way, (one, other) in risks.items()
     )
-    weighted = listed(list(part["weighted_for"]))
-    by = listed(list(part["standardised_for"]))
     caption = (
         "Percentage with the event, competing events censored, with pointwise 95 % bands."
-        " Weighted:"
-        f" overlap weights from a propensity model in {weighted}."
-        + (f" Standardised: averaged over all patients under a Cox model with {by}." if by else "")
+        " Weighted: by overlap weights from a propensity model."
+        + " Standardised: averaged over all patients under a Cox model."
+        * bool(part["standardised_for"])
     )
     label = f"Risks at the end: {said}."
     return Picture("adjusted-curves", draw, label, caption, "Curves of groups made alike, drawn")

@@ -11,7 +11,6 @@ from longsurv import numbers
 from longsurv.estimands.survival_by_group import incidence_curves, risk_times
 from longsurv.figures import incidence
 from longsurv.records import Record
-from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
@@ -39,14 +38,7 @@ def competing_part(results: StudyResults) -> Part | None:
         return None
     asked, event = comparison(results, part), results.cohort.event_name
     table = part["table"].assign(cause=part["table"]["cause"].replace("event", event))
-    said = sentences_mortality.risk_difference(
-        asked,
-        difference(table, event, "frequentist"),
-        difference(table, event, "bayes"),
-        of=f"cumulative incidence of {event} {asked.when}",
-    )
     items: tuple[str | Picture | DisplayTable, ...] = (
-        said,  # of the other causes the table below says the same
         _picture(results, asked, event),
         _table(table, asked),
     )

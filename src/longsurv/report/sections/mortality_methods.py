@@ -13,7 +13,7 @@ from longsurv.estimands.number_needed import number_needed_to_treat
 from longsurv.figures import method_forest
 from longsurv.records import Record
 from longsurv.report import sentences_mortality
-from longsurv.report.sections.common import Picture
+from longsurv.report.sections.common import Picture, footnoted
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared
@@ -41,12 +41,12 @@ def methods_part(results: StudyResults) -> Part | None:
     part = results.parts.get("methods")
     if part is None:
         return None
-    table, asked = part["table"], comparison(results, part)
+    table, asked = _unsaid(part["table"], results), comparison(results, part)
     # Answers under the other priors stand together, in the part that is about priors.
     elsewhere = "priors" in results.parts
     covariates = covariates_of(results.mortality, results.cohort) if part["adjust"] else []
     items: list[str | Picture | DisplayTable] = [introduction(covariates, elsewhere)]
-    tables = []
+    tables: list[DisplayTable] = []
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
         rows = voting(rows) if elsewhere else rows
@@ -61,8 +61,19 @@ def methods_part(results: StudyResults) -> Part | None:
         items.append(sentences_mortality.methods_range(quantity, answers, unanswered, asked))
         if answers:
             items.append(_forest(rows, quantity, asked))
-        tables.append(_table(rows, quantity, asked))
+        told = any(table.rows for table in tables)
+        tables.append(_table(rows, quantity, asked, told))
     return Part("Every method", tuple(items), (*tables, _others(table, asked, elsewhere)))
+
+
+def _unsaid(table: pd.DataFrame, results: StudyResults) -> pd.DataFrame:
+    """The rows without the notes that the verdicts on the fits remark."""
+    remarked = {
+        remark.rstrip(".")
+        for (model, _), verdict in results.verdicts.items() if model == results.mortality.name
+        for remark in verdict.remarks
+    }  # fmt: skip
+    return table.assign(note=table["note"].where(~table["note"].str.rstrip(".").isin(remarked), ""))
 
 
 def voting(rows: pd.DataFrame) -> pd.DataFrame:
@@ -155,24 +166,27 @@ def _short(name: str) -> str:
     return name if len(name) <= 16 else name[:15].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
+def _table(rows: pd.DataFrame, quantity: str, asked: Compared, told: bool) -> DisplayTable:
+    """The answers of one quantity; `told` where a table before says what stands beside what."""
     unit = "" if _is_ratio(rows) else ", percentage points"
+    rows, remarks = _marked(rows)
     columns = [
-        Column("Method", _method_text, numeric=False),
-        Column("Kind", "section", numeric=False),
+        Column("Method", _marked_text, numeric=False),
         Column(f"{quantity.capitalize()} (95 % interval)", _text),
         Column("p", lambda row: _p(row["p_value"])),
         Column("P(lower)", lambda row: _probability(row["prob_benefit"])),
         *([Column("Number needed to treat (95 % interval)", _needed)] if unit else []),
         Column("Beside the first answer", "beside", numeric=False),
-        Column("Remark", _note, numeric=False, prose=True),
     ]
     note = (
         f"P(lower): posterior probability that the {'hazard' if not unit else 'risk'} of"
-        f" {asked.event} is lower in {asked.group}. Beside the first answer: another quantity"
-        " (other covariates, a world without competing events, other patients, patients of one"
-        " site) or assumption."
+        f" {asked.event} is lower in {asked.group}."
     )
+    if not told:
+        note += (
+            " Beside the first answer: another quantity (other covariates, a world without"
+            " competing events, other patients, patients of one site) or assumption."
+        )
     if not unit:
         note += " Bayes: the posterior median of the hazard ratio."
     else:
@@ -186,7 +200,17 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
         f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}, every method"
     )
     name = f"methods_{quantity.replace(' ', '_')}"
-    return display(rows, caption, columns, note, name=name)
+    return display(rows, caption, columns, f"{note} {remarks}".rstrip(), name=name)
+
+
+def _marked(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows with the mark of what is remarked on each, and the remarks."""
+    marks, note = footnoted([_note(row) for row in rows.to_dict("records")])
+    return rows.assign(mark=marks), note
+
+
+def _marked_text(row: Record) -> str:
+    return f"{_method_text(row)}{row['mark']}"
 
 
 def _others(table: pd.DataFrame, asked: Compared, elsewhere: bool) -> DisplayTable:
@@ -206,13 +230,13 @@ def _others(table: pd.DataFrame, asked: Compared, elsewhere: bool) -> DisplayTab
         values = (row["estimate"], row["conf_low"], row["conf_high"])
         return "" if math.isnan(values[0]) else numbers.difference(*values)
 
+    rows, remarks = _marked(rows)
     columns = [
         Column("Quantity", "first", numeric=False),
-        Column("Method", _method_text, numeric=False),
+        Column("Method", _marked_text, numeric=False),
         Column("Estimate (95 % interval)", text),
         Column("p", lambda row: _p(row["p_value"])),
         Column("P(better)", lambda row: _probability(row["prob_benefit"])),
-        Column("Remark", _note, numeric=False, prose=True),
     ]
     note = (
         f"Of {asked.group} against {asked.reference}. P(better): posterior probability of a lower"
@@ -220,6 +244,7 @@ def _others(table: pd.DataFrame, asked: Compared, elsewhere: bool) -> DisplayTab
     )
     if elsewhere:
         note += " Under other priors: mortality_methods.csv of longsurv report --folder."
+    note = f"{note} {remarks}".rstrip()
     return display(rows, "Other quantities and tests", columns, note, name="methods_others")
 
 
@@ -242,7 +267,7 @@ def _typeset(name: str) -> str:
 
 def _text(row: Record) -> str:
     answer: Answer = row["answer"]
-    return "" if math.isnan(answer.estimate) else answer.text
+    return NO_ANSWER if math.isnan(answer.estimate) else answer.text
 
 
 def _needed(row: Record) -> str:
@@ -268,5 +293,5 @@ def _probability(value: float) -> str:
 def _note(row: Record) -> str:
     if row["method_id"] == "overlap weights" and not row["adjusted_for"]:
         # The note tells a programmer which argument to give.
-        return capital(f"{NO_ANSWER}: the mortality model names no covariates")
+        return "The mortality model names no covariates"
     return capital(row["note"])

@@ -42,7 +42,7 @@ class _Drawn(Protocol):
 
 
 def build(results: StudyResults) -> list[DisplayTable]:
-    """One table for the models that share their parameters, and one for each of the others."""
+    """One table for the models that share their parameters, and one for all others."""
     table = results.tables["priors"]
     if table.empty:
         return []
@@ -54,6 +54,7 @@ def build(results: StudyResults) -> list[DisplayTable]:
         results.cohort.markers[name].label: model for name, model in results.markers.items()
     }
     found: list[DisplayTable] = []
+    others: list[str] = []
     for names in dict.fromkeys(parameters):
         labels = list(parameters.index[[p == names for p in parameters]])
         rows = table[table["label"].isin(labels)]
@@ -62,19 +63,22 @@ def build(results: StudyResults) -> list[DisplayTable]:
             models = {label: measured[label] for label in labels}
             found += _shared(models, rows[rows["label"] == labels[0]], note)
             continue
-        for label in labels:
-            found.append(_own(label, rows[rows["label"] == label], note))
-    return found
+        others += labels
+    rows = table[table["label"].isin(others)]
+    note = f"{DAGGER}:{AT_MEANS}." if marked[rows.index].any() and not found else ""
+    return [*found, _own(rows, "Priors of the other models" if found else "Priors", note)]
 
 
-def _own(label: str, rows: pd.DataFrame, note: str) -> DisplayTable:
-    """The priors of one model, parameters of one prior together."""
-    rows = rows.groupby("prior", sort=False, as_index=False)["parameter"].agg(", ".join)
+def _own(rows: pd.DataFrame, caption: str, note: str) -> DisplayTable:
+    """The priors of models one by one, parameters of one prior together."""
+    rows = rows.groupby(["label", "prior"], sort=False, as_index=False)["parameter"].agg(", ".join)
+    rows = rows.assign(model=rows["label"].where(~rows["label"].duplicated(), ""))
     columns = [
+        Column("Model", "model", numeric=False),
         Column("Parameter", "parameter", numeric=False),
         Column("Prior", lambda row: prior_text(row["prior"]), numeric=False),
     ]
-    return display(rows, f"Priors: {label}", columns, note, name="priors")
+    return display(rows, caption, columns, note, name="priors")
 
 
 def _shared(
@@ -119,9 +123,10 @@ def _shared(
     ]
     priors = display(
         pd.DataFrame(shown),
-        "Priors of the marker models, in the marker's SDs",
+        "Priors of the marker models",
         columns,
-        f"{note} Model by model: priors.csv of longsurv report --folder.".strip(),
+        "In the marker's SDs, which are in the next table. Model by model: priors.csv of longsurv"
+        f" report --folder. {note}".rstrip(),
         name="priors",
     )
     own = pd.DataFrame(

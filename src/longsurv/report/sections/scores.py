@@ -11,14 +11,9 @@ from longsurv import numbers
 from longsurv.figures.scores import score_shares
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.sections.common import ENGINE_NAMES, Picture
-from longsurv.report.sentences import Answer
-from longsurv.report.tables.scores import (
-    differences_display,
-    points,
-    shares_display,
-)
+from longsurv.report.tables.scores import differences_display, shares_display
 from longsurv.study.marker_stages import SCORES, ScorePart, ScoreResult
-from longsurv.study.tables.scores import CHANGE, MEAN, MODELS, scores_table
+from longsurv.study.tables.scores import MEAN, MODELS, scores_table
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -66,29 +61,8 @@ def _score(results: StudyResults, score: ScoreResult, k: int) -> dict[str, objec
 
 
 def summary(results: StudyResults, score: ScoreResult, table: pd.DataFrame) -> list[str]:
-    """The shares, then the difference in change of the share and of the mean score.
-
-    The share by the ordinal model stands in the table only, but where merged categories leave no
-    mean score.
-    """
-    found: list[str] = []
-    second = "share" if score.merged else "mean"
-    for change in results.study.contrasts:
-        found.append(_shares(score, table, change))
-        for model, quantity in (("binary", "share"), ("ordinal", second)):
-            if not score.models[model].answers:
-                continue
-            what = "the mean score" if quantity == "mean" else "the share"
-            unit = score.marker.unit or "points" if quantity == "mean" else "percentage points"
-            answers = {
-                engine: _answer(table, change, model, quantity, engine) for engine in ENGINE_NAMES
-            }
-            found.append(
-                sentences.score_change(
-                    f"{what} ({MODELS[model]} model)", unit, str(change.level),
-                    str(change.reference), answers["ml"], answers["bayes"],
-                )
-            )  # fmt: skip
+    """The shares, and what is to be known of the models; the differences stand in the table."""
+    found = [_shares(score, table, change) for change in results.study.contrasts]
     found.extend(score.merged)
     for model, result in score.models.items():
         for engine, answer in result.answers.items():
@@ -111,23 +85,6 @@ def _shares(score: ScoreResult, table: pd.DataFrame, change: Change) -> str:
     return ""
 
 
-def _answer(
-    table: pd.DataFrame, change: Change, model: str, quantity: str, engine: str
-) -> Answer | None:
-    found = table[
-        (table["what"] == CHANGE)
-        & (table["model"] == model)
-        & (table["quantity"] == quantity)
-        & (table["engine"] == engine)
-        & (table["level"] == str(change.level))
-        & (table["phase"] == str(change.end))
-    ]
-    if found.empty or found["estimate"].isna().any():
-        return None
-    row = found.iloc[0]
-    return Answer(*points(row), False, row["p_value"], row["prob_positive"])
-
-
 def _picture(results: StudyResults, table: pd.DataFrame, share: str, k: int) -> Picture | None:
     shown = table[(table["what"] == MEAN) & (table["quantity"] == "share")]
     if shown.empty:
@@ -136,8 +93,8 @@ def _picture(results: StudyResults, table: pd.DataFrame, share: str, k: int) -> 
     shown = shown.assign(model=shown["model"].map(titles))
     draw = partial(_draw, shown, tuple(map(str, results.cohort.groups)), f"Share with {share}")
     caption = (
-        f"Share of patients with {share}, expected over all patients, with 95 % intervals:"
-        " confidence (filled marks) and credible (open). Short lines: observed."
+        f"Share of patients with {share}, expected over all patients, with 95 % intervals. Short"
+        " lines: observed."
     )
     said = [
         f"{row['level']}, {row['phase']} {100 * row['estimate']:.0f} %"

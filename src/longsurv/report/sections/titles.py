@@ -1,15 +1,15 @@
 """The sections of the report in their order, by id: what stands above each."""
 
 TITLES = {
-    "answer": "The question and the short answer",
+    "answer": "The short answer",
     "cohort": "The cohort",
     "simple": "Simple comparisons",
-    "markers": "Markers: trajectories and difference in change",
+    "markers": "Markers",
     "mortality": "Mortality",
     "joint": "Markers and outcome together",
     "explorer": "Another prior",
     "comparison": "The two answers compared",
     "checks": "Can the fits be trusted?",
-    "methods": "Methods and how to repeat this",
-    "guidelines": "Reporting guidelines, item by item",
+    "methods": "Methods",
+    "guidelines": "Reporting guidelines",
 }

@@ -16,19 +16,14 @@ def shrunken_display(table: pd.DataFrame) -> DisplayTable:
     columns = [
         Column("Marker", "label", numeric=False),
         Column("Family", lambda row: row["family"] if row["first"] else "", numeric=False),
-        Column("p, FDR", lambda row: numbers.p_value(row["p_fdr"])),
         Column("Bayes, on its own (95 % CrI)", lambda row: _interval(row, "bayes")),
         Column("Shrunken (95 % CrI)", lambda row: _interval(row, "shrunken")),
-        Column("P(better), own", lambda row: numbers.probability(row["prob_benefit_bayes"])),
-        Column(
-            "P(better), shrunken",
-            lambda row: numbers.probability(row["prob_benefit_shrunken"]),
-        ),
+        Column("P(better)", lambda row: numbers.probability(row["prob_benefit_shrunken"])),
     ]
     note = (
         "Difference in change in SDs of the marker's first value, turned so that above 0 is the"
-        " marker's better direction. FDR: Benjamini and Hochberg, as in the table of differences in"
-        " change."
+        " marker's better direction. P(better): shrunken; p values and P(better) on its own are in"
+        " the table of differences in change."
     )
     return display(shown, "Difference in change, alone and shrunken", columns, note, "shrunken")
 
@@ -49,12 +44,14 @@ def families_display(families: pd.DataFrame) -> DisplayTable:
 
 
 def left_out_display(table: pd.DataFrame) -> DisplayTable:
-    """The markers that are not shrunken, and why."""
+    """The markers that are not shrunken, and why; those of one reason together."""
+    left = table[table["reason"] != ""]
+    rows = left.groupby("reason", sort=False, as_index=False)["label"].agg(", ".join)
     columns = [
-        Column("Marker", "label", numeric=False),
-        Column("Why it is not shrunken", "reason", numeric=False, prose=True),
+        Column("Markers", "label", numeric=False),
+        Column("Why they are not shrunken", "reason", numeric=False, prose=True),
     ]
-    return display(table[table["reason"] != ""], "Not shrunken", columns)
+    return display(rows, "Not shrunken", columns)
 
 
 def _interval(row: Record, kind: str) -> str:
