@@ -56,8 +56,10 @@ class FineGray:
         Status of the event; every other above 0 competes with it.
     ties : {"efron", "breslow"}
     weights : str, optional
-        Column of case weights, of which the curve of censoring takes account too. The covariance is
-        robust, whole numbers or not: a row of weight 3 is one patient who counts for three.
+        Column of case weights, of which the curve of censoring takes account too, as if patients
+        stood in the table so many times; R's ``finegray(weights=)`` estimates that curve without
+        them, and gives other coefficients. The covariance is robust, whole numbers or not: a row
+        of weight 3 is one patient who counts for three.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.
