@@ -380,12 +380,16 @@ class Mortality:
         chains: int = 4,
         seed: int = 1,
         level: float = 0.95,
+        kind: Compare = "reference",
     ) -> SubgroupEffects:
         """Whether the effect differs between subgroups: hazard ratios and risk differences of each
         level of each column, the test of no difference between levels, and the same shrunken.
 
         With fewer than five events a coefficient the model of a column has Firth's penalty. A level
         without an answer has the reason. See `longsurv.analyses.mortality.subgroups`.
+
+        Of several arms one model has all. With none named by `group` and `reference`, the answers
+        are of every comparison, with its name in the column `comparison`.
 
         Parameters
         ----------
@@ -395,6 +399,8 @@ class Mortality:
             Of the posteriors.
         level : float
             Of all intervals.
+        kind : {"reference", "pairwise"}
+            Of several arms every other with the reference, or every arm with every earlier one.
 
         Returns
         -------
@@ -405,15 +411,16 @@ class Mortality:
         DataError
             For a column that there is not, or that has no subgroups.
         """
-        group, _, reference, _ = two_groups(self.pair, self._treatment)
-        rows = self._cox(f" + {self.adjust}" if self.adjust else "", data=self.pair).design.rows
+        named = len(self.arms) == 2 or self.group is not None or self.reference is not None
+        asked = [self.comparison] if named else comparisons_of(self.arms, kind)
+        rows = self._cox(f" + {self.adjust}" if self.adjust else "").design.rows
         trial = Trial(
-            self.pair.iloc[rows], self._treatment, reference, group, self._horizon, self.adjust,
-            self._happened(), self.ties, self.functions,
+            self.data.iloc[rows], self._treatment, tuple(self.arms), tuple(asked), self._horizon,
+            self.adjust, self._happened(), self.ties, self.functions,
         )  # fmt: skip
         return subgroup_effects(
             trial, columns, draws=draws, chains=chains, seed=seed, level=level,
-            excluded=len(self.pair) - len(rows),
+            excluded=len(self.data) - len(rows),
         )  # fmt: skip
 
     def landmark(
