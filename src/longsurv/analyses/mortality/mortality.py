@@ -235,7 +235,8 @@ class Mortality:
 
         Of several arms, with none named by `group` and `reference`, the answers of every
         comparison, with its name in the column `comparison`. Models of the hazard and of the time
-        are of all arms; every other method is of the two compared.
+        are of all arms, and weights make all of them alike; every other method is of the two
+        compared.
 
         Parameters
         ----------
@@ -260,7 +261,7 @@ class Mortality:
         return mortality_methods(
             self.pair, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
-            unit=self._unit, with_sites=self.cox_sites,
+            unit=self._unit, with_sites=self.cox_sites, all_arms=self.data,
         )  # fmt: skip
 
     def standardised(
