@@ -147,8 +147,10 @@ class FineGray:
 
         # Stretches begin and end at times of patients, which are merged already.
         times = np.unique(np.concatenate([d.entry, d.exit]))
-        places = (np.searchsorted(times, at) for at in (made.exit, made.entry))
-        placed = PlacedTimes(made.entry, made.exit, Clock(times, *places, None))
+        timed = Clock(
+            times, np.searchsorted(times, made.exit), np.searchsorted(times, made.entry), None
+        )
+        placed = PlacedTimes(made.entry, made.exit, timed)
         return replace(
             d, formula=replace(d.formula, surv=surv), entry=made.entry, exit=made.exit,
             event=made.event, fixed=replace(d.fixed, X=d.fixed.X[source]), rows=d.rows[source],
