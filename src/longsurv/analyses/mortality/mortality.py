@@ -33,6 +33,7 @@ from longsurv.analyses.mortality.arms import (
     patients_of,
 )
 from longsurv.analyses.mortality.competing import CompetingEvents, competing_events
+from longsurv.analyses.mortality.failure_times import Kind, failure_time_curves
 from longsurv.analyses.mortality.methods import mortality_methods
 from longsurv.analyses.mortality.methods_table import MortalityMethods, together
 from longsurv.analyses.mortality.prior_grid import PriorGrid, prior_grid
@@ -294,6 +295,36 @@ class Mortality:
             pr.TREATMENT["weak"] if prior is None else prior, treated=self.comparison.group,
             reference=self.comparison.reference, draws=draws, seed=seed, level=level,
         )  # fmt: skip
+
+    def failure_time_curves(
+        self, times: Sequence[float], *, kind: Kind = "Weibull", level: float = 0.95
+    ) -> pd.DataFrame:
+        """Survival had all patients been in each arm, by an accelerated failure time model.
+
+        For readers who do not believe in proportional hazards: the logarithm of the time is linear
+        in treatment and covariates. Competing events are censoring. Fitted by lifelines.
+
+        Parameters
+        ----------
+        times : sequence of float
+            From the first entry to the last exit, which the horizon ends.
+        kind : {"Weibull", "log-normal", "log-logistic"}
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            A row an arm and time, the reference first: group, time, estimate, std_error, conf_low,
+            conf_high, note; averaged over the patients of all arms, as `standardised_survival`.
+
+        Raises
+        ------
+        EstimationError
+            If the data do not determine the model, as where nobody of an arm has the event.
+        """
+        spec = self.cox_adjusted or self.cox
+        return failure_time_curves(spec, self._treatment, self.arms, times, kind, level)
 
     def prior_grid(
         self,
