@@ -265,6 +265,23 @@ def test_arms_that_covariates_tell_apart_are_refused_by_name():
     assert propensity_weights(data, "arm", "x").propensity.method == "logistic"
 
 
+def test_an_arm_that_is_lost_with_its_covariates_is_not_left_out_in_silence(cohort):
+    data = cohort.assign(age=cohort["age"].where(cohort["arm"] != "low"))
+    with pytest.raises(DataError, match="nobody of low in 'arm' has all of age"):
+        propensity_weights(data, "arm", "age")
+
+
+def test_few_patients_are_told_why(cohort):
+    few = cohort.groupby("arm", observed=True).head(3).reset_index(drop=True)
+    with pytest.raises(EstimationError, match="of arm apart without fail"):
+        propensity_weights(few, "arm", "age + crp + log(crp)")
+    rng = np.random.default_rng(1)
+    columns = {f"x{j}": rng.normal(size=24) for j in range(8)}
+    mixed = pd.DataFrame({**columns, "arm": np.tile(list("abcd"), 6)})
+    with pytest.raises(EstimationError, match=r"apart without fail|are too few for a propensity"):
+        propensity_weights(mixed, "arm", " + ".join(columns))
+
+
 def test_what_is_about_two_arms_refuses_three_and_says_why(cohort):
     weights = weighed(cohort, "overlap")
     for ask in (lambda: weights.treated, lambda: weights.group,

@@ -26,17 +26,19 @@ from longsurv.design.fixed import check_fewer, fixed_design
 from longsurv.design.rank import independent_columns
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
-from longsurv.estimands.propensity import fit_arms, fit_propensity, told_apart
+from longsurv.estimands.propensity import Propensity, fit_arms, fit_propensity, told_apart
 from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.several_arms import compared
 from longsurv.estimands.side_by_side import column_beside
 from longsurv.estimands.targets import TARGETS
-from longsurv.estimands.treatments import Compare, pairs_of
+from longsurv.estimands.treatments import Compare, levels_of, pairs_of
 from longsurv.estimands.weighted_influence import check_spare, covariance
 from longsurv.words import listed, plural
 
 type TargetName = Literal["ATE", "ATT", "overlap", "matching"]
 
+LARGE = 2_000
+"""Patients of two arms from which on a fit is quicker than asking whether they are told apart."""
 ROUNDING = 1e-14
 """Share of the outcome's variance below which the variance of a mean is rounding."""
 
@@ -156,38 +158,59 @@ def overlap_weights(
         raise LongsurvError(f"{treatment!r} cannot predict itself; leave it out of the covariates")
     check_fewer(design, int(complete.sum()), covariates)
     labels = data.loc[complete, treatment]
-    if isinstance(labels.dtype, pd.CategoricalDtype):
-        levels = [level for level in labels.cat.categories if (labels == level).any()]
-    else:
-        levels = sorted(labels.unique())
+    levels, every = levels_of(labels), levels_of(data[treatment])
     if len(levels) < 2:
         found = ", ".join(map(str, levels))
         raise DataError(f"expected two groups in {treatment!r} with complete rows, found {found}")
+    if len(levels) < len(every):
+        lost = listed([str(level) for level in every if level not in levels])
+        raise DataError(
+            f"nobody of {lost} in {treatment!r} has all of {covariates}: leave those patients out,"
+            " or name covariates that are known of them"
+        )
     place = {level: j for j, level in enumerate(levels)}
     arm = np.asarray(labels.map(place), dtype=np.int64)
     middle = centred(design, data.loc[complete].reset_index(drop=True)).standard
-    propensity = fit_arms(middle, arm, len(levels))
-    for i, j in pairs_of(len(levels), "pairwise"):
-        two = (arm == i) | (arm == j)
-        X, later = middle[two], arm[two] == j
-        # Of more arms one may have all chances between 0 and 1 where two of them are far apart.
-        alike = propensity if len(levels) == 2 else fit_propensity(full_rank(X), later)
-        if alike.method != "firth" or not told_apart(X, later):
-            continue
-        which = "" if len(levels) == 2 else f" {levels[i]} and {levels[j]}"
-        raise EstimationError(
-            f"{covariates} tell{'s' if len(design.names) == 2 else ''} the groups{which} of"
-            f" {treatment} apart without fail ({plural(len(design.names), 'coefficient')} for"
-            f" {min(later.sum(), (~later).sum())} patients in the smaller group): nobody in one is"
-            " like anybody in the other, so nobody can be weighted to stand for them. Name fewer"
-            " covariates"
-        )
+    propensity = _alike(middle, arm, levels, covariates, treatment)
     used = [name for name in design.variables if name in data]
     return PropensityWeights(
         arms=tuple(levels), names=design.names, X=design.X, centred=middle, arm=arm,
         rows=np.flatnonzero(complete), n_excluded=int((~complete).sum()), propensity=propensity,
         table=data[[treatment, *used]],
     )  # fmt: skip
+
+
+def _alike(
+    X: np.ndarray, arm: np.ndarray, levels: list[Hashable], covariates: str, treatment: str
+) -> Propensity:
+    """The score; refused where the covariates tell two of the arms apart."""
+    several, p = len(levels) > 2, X.shape[1]
+    score = None if several else fit_arms(X, arm, 2)
+    for i, j in pairs_of(len(levels), "pairwise"):
+        two = (arm == i) | (arm == j)
+        mine, later = X[two], arm[two] == j
+        # Of more arms all chances may be between 0 and 1 where two of the arms are far apart.
+        if score is None and len(later) > LARGE:
+            known = fit_propensity(full_rank(mine), later).method == "logistic"
+        else:
+            known = score is not None and score.method == "logistic"
+        if known or not told_apart(mine, later):
+            continue
+        which = f" {levels[i]} and {levels[j]}" if several else ""
+        raise EstimationError(
+            f"{covariates} tell{'s' if p == 2 else ''} the groups{which} of {treatment} apart"
+            f" without fail ({plural(p, 'coefficient')} for {min(later.sum(), (~later).sum())}"
+            " patients in the smaller group): nobody in one is like anybody in the other, so nobody"
+            " can be weighted to stand for them. Name fewer covariates"
+        )
+    if score is not None:
+        return score
+    if len(X) <= p * (len(levels) - 1):
+        raise EstimationError(
+            f"{patients(len(X))} are too few for a propensity score of {p * (len(levels) - 1)}"
+            f" coefficients, those of {len(levels)} groups: name fewer covariates"
+        )
+    return fit_arms(X, arm, len(levels))
 
 
 @checked
