@@ -27,12 +27,14 @@ from longsurv.design.outcome import read_numbers, status_problem
 from longsurv.design.owned import owned
 from longsurv.design.statement import of_table
 from longsurv.design.subdistribution import Subdistribution, subdistribution
+from longsurv.design.survival import PlacedTimes
 from longsurv.errors import DataError
 from longsurv.inference import Optimum
 from longsurv.likelihood import cox
 from longsurv.models.cox_climb import check_covariates, maximum, statistics
 from longsurv.results.options import Ties
 from longsurv.results.survival.fine_gray import FineGrayEstimate
+from longsurv.times import Clock
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +58,10 @@ class FineGray:
         Status of the event; every other above 0 competes with it.
     ties : {"efron", "breslow"}
     weights : str, optional
-        Column of case weights, of which the curve of censoring takes account too. The covariance is
-        robust, whole numbers or not: a row of weight 3 is one patient who counts for three.
+        Column of case weights, of which the curve of censoring takes account too, as if patients
+        stood in the table so many times; R's ``finegray(weights=)`` estimates that curve without
+        them, and gives other coefficients. The covariance is robust, whole numbers or not: a row
+        of weight 3 is one patient who counts for three.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.
@@ -88,7 +92,7 @@ class FineGray:
         parsed, data = parse(self.formula, self.functions), self.data
         surv = parsed.surv
         if surv and not parsed.between and surv[-1] in data:
-            codes = self._codes(surv[-1])
+            codes = self._codes
             if not (codes == self.cause).any():
                 found = ", ".join(f"{c:g}" for c in np.unique(codes[~np.isnan(codes)]))
                 raise DataError(
@@ -101,9 +105,13 @@ class FineGray:
     @cached_property
     def status(self) -> np.ndarray:
         """Status of each row used."""
-        return self._codes(self.design.formula.surv[-1])[self.design.rows].astype(np.int64)
+        rows = self.design.rows  # first, since it says what is wrong with the formula
+        return self._codes[rows].astype(np.int64)
 
-    def _codes(self, name: str) -> np.ndarray:
+    @cached_property
+    def _codes(self) -> np.ndarray:
+        """The status of every row, NaN where it is missing."""
+        name = parse(self.formula, self.functions).surv[-1]
         codes = read_numbers(self.data[name], name)
         wrong = ~np.isnan(codes) & ((codes < 0) | (codes != np.floor(codes)))
         problem = status_problem(self.data[name], name)
@@ -137,11 +145,17 @@ class FineGray:
         def of(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[source]
 
+        # Stretches begin and end at times of patients, which are merged already.
+        times = np.unique(np.concatenate([d.entry, d.exit]))
+        timed = Clock(
+            times, np.searchsorted(times, made.exit), np.searchsorted(times, made.entry), None
+        )
+        placed = PlacedTimes(made.entry, made.exit, timed)
         return replace(
             d, formula=replace(d.formula, surv=surv), entry=made.entry, exit=made.exit,
             event=made.event, fixed=replace(d.fixed, X=d.fixed.X[source]), rows=d.rows[source],
             weights=made.weight, stratum=of(d.stratum), cluster=source, patient=source,
-            offset=of(d.offset), placed=None,
+            offset=of(d.offset), placed=placed,
         )  # fmt: skip
 
     @cached_property

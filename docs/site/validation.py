@@ -43,6 +43,7 @@ TITLES = {
     "simultaneous": "Simultaneous comparisons of means: emmeans, mvtnorm",
     "subgroups": "Effects in subgroups: survival",
     "two_by_two": "Two risks compared",
+    "weighted_arms": "Three arms weighted to be alike: nnet, survival, own jackknife",
     "weighted_curves": "Weighted curves and doubly robust risks: survival, mets, own jackknife",
     "weighted_log_rank": "Weighted log-rank tests, hazard ratios over time: survival, mvtnorm",
     "worst_rank": "A marker ranked with death as the worst: stats, survival, MASS, ordinal",

@@ -119,6 +119,13 @@ def _weights(case: Case) -> Any:
     return weighting.propensity_weights(case["rows"], names["arm"], names["age"])
 
 
+def _several(case: Case) -> Any:
+    """Of the levels of a factor as arms."""
+    names = case.columns
+    weights = weighting.propensity_weights(case["rows"], names["stage"], names["age"])
+    return weighted_comparison(weights, case["rows"], 14.0, compare="pairwise")
+
+
 def _weighted_case() -> Case:
     return replace(families_groups.weighted_case(1), formulas={})
 
@@ -297,6 +304,8 @@ ANALYSES = (
     Analysis("weighted_comparison", _group_case,
              lambda case: weighted_comparison(_weights(case), case["rows"], 14.0),
              ("estimands.adjusted_curves",)),
+    Analysis("weighted_comparison, several arms", _group_case, _several,
+             ("estimands.several_arms",)),
     Analysis("weighted_incidence", _group_case,
              lambda case: weighted_incidence(_weights(case), case["rows"], (6.0, 14.0)),
              ("estimands.adjusted_curves",)),

@@ -286,6 +286,39 @@ def curves_answer(case: Case) -> Answer:
     return out
 
 
+def several_arms_answer(case: Case) -> Answer:
+    """Of arms that are the levels of a factor; what is told does not depend on their names."""
+    rows, arm, horizon = case["rows"], case.columns["stage"], case.moments[1]
+    out: Answer = {}
+    for target in ("ATE", "overlap", "matching"):
+        weights = weighting.propensity_weights(rows, arm, case.formula().split("~")[1],
+                                               target=target)  # fmt: skip
+        k = len(weights.arms)
+        table = adjusted_curves.weighted_comparison(weights, rows, horizon, compare="pairwise")
+        found = {"chance": np.mean((weights.propensity.chance - 1 / k) ** 2),
+                 "size": weights.effective_sample_size()["effective_n"].prod(),
+                 "imbalance": weights.imbalance()["std_difference_weighted"].max()}  # fmt: skip
+        if "entry" not in case.columns and target == "ATE":
+            robust = doubly_robust.doubly_robust_risk(weights, rows, horizon, compare="pairwise")
+            table = pd.concat([table, robust.replace({"quantity": r"^r"}, "robust r", regex=True)])
+        for name in ("risk of", "risk difference", "mean time of", "mean time difference",
+                     "robust risk of", "robust risk difference"):  # fmt: skip
+            some = table[table["quantity"].str.startswith(name)]
+            if name.startswith("robust") and some.empty:
+                continue
+            for column in ("estimate", "std_error"):
+                value = float((some[column] ** 2).sum())
+                power = 2 if name.startswith("mean") else 0
+                out[f"{target}, {name}, {column}"] = Output(value, time=power)
+        out |= {f"{target}, {name}": Output(float(value)) for name, value in found.items()}
+    return out
+
+
+def several_arms_case(seed: int, late: bool = False) -> Case:
+    case = group_case(seed, late=late, n=120)
+    return replace(case, formulas={"model": Terms("1", ("{age}", "{arm}"))})
+
+
 def curves_case(seed: int, late: bool = False) -> Case:
     case = group_case(seed, late=late)
     return replace(case, formulas={"model": Terms("1", ("{age}", "{stage}"))})
@@ -457,6 +490,10 @@ GROUPS = (
     Family("weighted curves", curves_case, curves_answer,
            ("estimands.adjusted_curves", "estimands.doubly_robust", "estimands.weighted_risks",
             "estimands.weighted_influence", "estimands.weighted_sample")),
+    Family("weighted curves of several arms", several_arms_case, several_arms_answer,
+           ("estimands.propensity", "estimands.targets", "estimands.several_arms")),
+    Family("weighted curves of several arms, delayed entry",
+           partial(several_arms_case, late=True), several_arms_answer, ("estimands.targets",)),
     Family("weighted curves, delayed entry", partial(curves_case, late=True), curves_answer,
            ("estimands.adjusted_curves",)),
     *(

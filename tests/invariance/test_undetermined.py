@@ -74,6 +74,8 @@ EXPECTED = {
     "exact_hazard_ratio":         "R R . R | . . . . | .  | R A A R  | . . .",
     "weighted_difference":        "R R . R | VR . . . | . | . . . .  | . . .",
     "weighted_comparison":        "R R . R | . . . . | .  | U U A U  | . . .",
+    # Its arms are the levels of the stage: that all have one treatment is nothing to it.
+    "weighted_comparison, several arms": "R R . A | . . . . | . | U U A U | . . .",
     "weighted_incidence":         "R R . R | . . . . | .  | V A A V  | . . .",
     "weighted_survival":          "R R . R | . . . . | .  | V A A V  | . . .",
     "doubly_robust_risk":         "R R . R | . . . . | .  | R A A R  | . . .",

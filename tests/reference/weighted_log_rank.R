@@ -63,5 +63,20 @@ for (dist in c("weibull", "lognormal", "loglogistic")) {
                  control = survreg.control(rel.tolerance = 1e-12))
   note(paste("lung", dist), "coef", coef(fit))
   note(paste("lung", dist), "se", sqrt(diag(vcov(fit)))[1:3], names(coef(fit)))
+  # survival averaged over all patients under either sex, its error by the delta method
+  theta <- c(coef(fit), log(fit$scale))
+  for (sex in 1:2) for (t in c(100, 400)) {
+    averaged <- function(theta) {
+      eta <- theta[1] + theta[2] * sex + theta[3] * lung$age
+      mean(1 - psurvreg(t, eta, exp(theta[4]), dist))
+    }
+    slope <- sapply(1:4, function(j) {
+      h <- 1e-5 * (1:4 == j)
+      (averaged(theta + h) - averaged(theta - h)) / 2e-5
+    })
+    term <- paste(sex, t)
+    note(paste("lung", dist), "survival", averaged(theta), term)
+    note(paste("lung", dist), "survival_se", sqrt(drop(slope %*% vcov(fit) %*% slope)), term)
+  }
 }
 write_rows("weighted_log_rank")

@@ -49,6 +49,7 @@ NOT_CALLED = {
     "estimands.prediction_measures": "of the arrays of a joint model, through prediction_quality",
     "estimands.prediction_quality": "of a refitted joint model, through prediction_quality itself",
     "estimands.propensity": "of arrays, through overlap_weights",
+    "estimands.several_arms": "names the rows of weighted_comparison",
     "estimands.weighted_influence": "of weights and derivatives, through weighted_comparison",
     "estimands.weighted_sample": "of weights and follow-up, through weighted_comparison",
     "estimands.propensity_result.patients": "a number in words",

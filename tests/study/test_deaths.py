@@ -12,7 +12,9 @@ import longsurv as ls
 from longsurv.cohort import Cohort, Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands.adjusted_curves import weighted_survival
 from longsurv.estimands.changes import adjusted_p_values
+from longsurv.estimands.weighting import propensity_weights
 from longsurv.models import CoxPH
 from longsurv.report.sections.answer import mortality_sentences
 from longsurv.study import MORTALITY, STAGES, Study
@@ -190,6 +192,24 @@ def test_each_of_several_arms_is_compared_with_the_reference(three) -> None:
     )
     assert set(three.tables["tipping"]["comparison"]) == {"b - a", "c - a"}
     assert "p_holm" in three.tables["cumulative_incidence"]
+
+
+def test_curves_of_several_arms_made_alike_are_about_the_same_patients(three) -> None:
+    """So the curve of the reference is one, whatever it is compared with."""
+    parts = [its.parts[CURVES] for its in three.compared.values()]
+    tables = [part["table"].query("group == 'a'").set_index(["way", "time"]) for part in parts]
+    one, other = (table.loc[["weighted", "standardised"], "estimate"] for table in tables)
+    assert set(one.index.get_level_values("way")) == {"weighted", "standardised"}
+    pd.testing.assert_series_equal(one, other)
+    data = three.cohort.survival_data()
+    weights = propensity_weights(data, "arm", "age", target="overlap")
+    expected = weighted_survival(weights, data, [20.0]).set_index("group")
+    assert parts[0]["effective"].keys() == {"a", "b", "c"}
+    for part, name in zip(parts, "bc", strict=True):
+        assert part["arms"] == 3
+        found = part["table"].query("way == 'weighted' and time <= 20").groupby("group").last()
+        for group in ("a", name):
+            assert found.loc[group, "estimate"] == pytest.approx(expected.loc[group, "estimate"])
 
 
 def test_every_pair_of_arms_is_compared_where_the_study_says_so(three) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from longsurv.design.subdistribution import Censoring, Subdistribution
+from longsurv.diagnostics.cox_residuals import summed
 
 
 def censoring_influence(
@@ -27,7 +28,9 @@ def censoring_influence(
     out = np.zeros_like(X)
     relative = np.exp((X - X.mean(axis=0)) @ beta)
     for curve in made.censoring:
-        mine = np.isin(made.source, curve.rows)
+        inside = np.zeros(len(X), dtype=bool)
+        inside[curve.rows] = True
+        mine = inside[made.source]
         out[curve.rows] = _of_stratum(made, mine, X, relative, curve, exit, status, weight, entry)
     return out
 
@@ -49,19 +52,20 @@ def _of_stratum(
         return np.cumsum((ahead[0] - ahead[1])[::-1])[::-1][1:]
 
     total = at_risk(omega)
-    mean = np.column_stack([at_risk(omega * column) for column in x.T]) / total[:, None]
+    weighted = omega[:, None] * x
+    ahead = summed(weighted, last, len(times) + 1) - summed(weighted, first, len(times) + 1)
+    mean = np.cumsum(ahead[::-1], axis=0)[::-1][1:] / total[:, None]
     jump = deaths / total
     cumulated = np.concatenate([[0.0], np.cumsum(jump)])
     tilted = np.vstack([np.zeros(x.shape[1]), np.cumsum(mean * jump[:, None], axis=0)])
+    x, first, last, omega = x[later], first[later], last[later], omega[later]
     moved = x * (cumulated[last] - cumulated[first])[:, None] - (tilted[last] - tilted[first])
-    moved = (omega[:, None] * moved)[later]
+    moved *= omega[:, None]
     # A stretch's weight has a factor for every censoring from the competing event to its start.
     c = len(curve.time)
     low = np.searchsorted(curve.time, exit[source[later]], "left")
     high = np.searchsorted(curve.time, begin[later], "right")
-    steps = np.zeros((c + 1, x.shape[1]))
-    np.add.at(steps, low, moved)
-    np.add.at(steps, high, -moved)
+    steps = summed(moved, low, c + 1) - summed(moved, high, c + 1)
     q = np.cumsum(steps, axis=0)[:c]
     per = q / curve.at_risk[:, None]
     spent = np.vstack([np.zeros(x.shape[1]), np.cumsum(per * curve.hazard[:, None], axis=0)])

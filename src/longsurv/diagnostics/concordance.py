@@ -61,6 +61,8 @@ def concordance(
     entry : ndarray, shape (n,), optional
         At risk over (entry, exit].
     weights : ndarray, shape (n,), optional
+        Case weights. For the standard error a row of weight 3 is one patient who counts for three,
+        whole numbers or not, as in R's ``concordance``.
     stratum : ndarray of int, shape (n,), optional
         Pairs are formed within strata.
     cluster : ndarray of int, shape (n,), optional

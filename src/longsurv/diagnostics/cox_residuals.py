@@ -234,10 +234,25 @@ def crossed(score: np.ndarray, cluster: np.ndarray | None) -> np.ndarray:
     cluster : ndarray of int, shape (n,), optional
     """
     if cluster is not None:
-        total = np.zeros((int(cluster.max()) + 1, score.shape[1]))
-        np.add.at(total, cluster, score)
-        score = total
+        score = summed(score, cluster, int(cluster.max()) + 1)
     return score.T @ score
+
+
+def summed(rows: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+    """The rows of each group added up, shape (count, d).
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, d)
+    group : ndarray of int, shape (n,)
+        From 0.
+    count : int
+        Of the groups.
+    """
+    found = np.empty((count, rows.shape[1]))
+    for j, column in enumerate(rows.T):
+        found[:, j] = np.bincount(group, column, count)
+    return found
 
 
 @checked

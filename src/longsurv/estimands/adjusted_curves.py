@@ -1,4 +1,4 @@
-"""Survival, incidence and mean times of two groups weighted to be like one population.
+"""Survival, incidence and mean times of groups weighted to be like one population.
 
 Kaplan and Meier's or Aalen and Johansen's curve of each group, its patients counted with their
 propensity weights, and what follows from the curves at a horizon. The variance is a sandwich of
@@ -23,6 +23,8 @@ from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity_result import PropensityWeights
+from longsurv.estimands.several_arms import compared
+from longsurv.estimands.treatments import Compare
 from longsurv.estimands.weighted_influence import check_spare, covariance
 from longsurv.estimands.weighted_risks import WeightedRisks
 from longsurv.estimands.weighted_sample import Moved, WeightedSample, estimates, resampled
@@ -41,7 +43,7 @@ def weighted_survival(
     bootstrap: int = 0,
     seed: int = 1,
 ) -> pd.DataFrame:
-    """Weighted Kaplan-Meier survival of both groups at some times.
+    """Weighted Kaplan-Meier survival of every group at some times.
 
     Competing events are censored, as in `survival_table`; see `weighted_incidence`.
 
@@ -90,7 +92,7 @@ def weighted_incidence(
     bootstrap: int = 0,
     seed: int = 1,
 ) -> pd.DataFrame:
-    """Weighted cumulative incidence (Aalen-Johansen) of both groups at some times.
+    """Weighted cumulative incidence (Aalen-Johansen) of every group at some times.
 
     Parameters
     ----------
@@ -119,11 +121,12 @@ def weighted_comparison(
     horizon: float,
     *,
     cause: int = 1,
+    compare: Compare = "reference",
     level: float = 0.95,
     bootstrap: int = 0,
     seed: int = 1,
 ) -> pd.DataFrame:
-    """Compare the weighted risks and mean times of two groups by a horizon.
+    """Compare the weighted risks and mean times of the groups by a horizon.
 
     Parameters
     ----------
@@ -134,6 +137,8 @@ def weighted_comparison(
     cause : int
         Of the risks (cumulative incidences); other statuses above 0 compete with it. Mean times
         are those free of this cause, competing events censored, as in `restricted_mean_table`.
+    compare : {"reference", "pairwise"}
+        Of several arms every other with the reference, or every pair.
     level : float
     bootstrap, seed : int
         As for `weighted_survival`.
@@ -144,7 +149,10 @@ def weighted_comparison(
         Rows "risk of" and "mean time of" each group, "risk difference" (group minus reference),
         "risk ratio", "mean time difference": quantity, estimate, std_error (of the ratio: of its
         logarithm), statistic, df, p_value, conf_low, conf_high, note. Limits of risks are on the
-        logit scale, of differences on that of Fisher's z, of the ratio on the logarithmic one.
+        logit scale, of differences on that of Fisher's z, of the ratio on the logarithmic one. Of
+        more than two arms there are differences and a ratio a comparison, its name ("active -
+        control") first, as `comparison`, and p_holm after p_value, corrected by Holm's method for
+        the number of comparisons.
 
     Raises
     ------
@@ -175,31 +183,42 @@ def weighted_comparison(
     cov, df = covariance(weights, moves.reshape(len(moves), -1)), _df(weights)
     drawn = resampled(sample, weights, ask, bootstrap, seed) if bootstrap else None
     risks, means = values.T
-    one, other = weights.group, weights.reference
-    contrast = np.array([1.0, 0.0, -1.0, 0.0])
-    rows: list[tuple[str, float, np.ndarray, Scale]] = [
-        (f"risk of {one}", risks[0], np.array([1.0, 0, 0, 0]), Scale(proportion)),
-        (f"risk of {other}", risks[1], np.array([0, 0, 1.0, 0]), Scale(proportion)),
-        ("risk difference", risks[0] - risks[1], contrast, Scale(within, test=True)),
-        ("risk ratio", _ratio(risks), _ratio_slope(risks), Scale(None, test=True)),
-        (f"mean time of {one}", means[0], np.array([0, 1.0, 0, 0]), Scale(proportion, at - start)),
-        (f"mean time of {other}", means[1], np.array([0, 0, 0, 1.0]),
-         Scale(proportion, at - start)),
-        ("mean time difference", means[0] - means[1], np.roll(contrast, 1),
-         Scale(within, at - start, True)),
-    ]  # fmt: skip
+    labels, pairs = [label for label, _ in weights.sides], weights.pairs(compare)
+    # Quantities of the arms alternate: risk, mean time; a slope is a derivative in all of them.
+    of_risk, of_mean = np.eye(2 * len(labels))[::2], np.eye(2 * len(labels))[1::2]
+    rows: list[tuple[str, tuple[int, ...], float, np.ndarray, Scale]] = []
+    for k, label in enumerate(labels):
+        rows.append((f"risk of {label}", (k,), risks[k], of_risk[k], Scale(proportion)))
+    for i, j in pairs:
+        rows += [
+            ("risk difference", (i, j), risks[i] - risks[j], of_risk[i] - of_risk[j],
+             Scale(within, test=True)),
+            ("risk ratio", (i, j), _ratio(risks[i], risks[j]),
+             _ratio_slope(risks[i], risks[j], of_risk[i], of_risk[j]), Scale(None, test=True)),
+        ]  # fmt: skip
+    for k, label in enumerate(labels):
+        scale = Scale(proportion, at - start)
+        rows.append((f"mean time of {label}", (k,), means[k], of_mean[k], scale))
+    for i, j in pairs:
+        rows.append(("mean time difference", (i, j), means[i] - means[j], of_mean[i] - of_mean[j],
+                     Scale(within, at - start, True)))  # fmt: skip
     same = _unvarying(sample, weights, cause, at)
     table = []
-    for quantity, value, slope, scale in rows:
+    for quantity, whose, value, slope, scale in rows:
         error = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
-        sides = [label for label in same if quantity.endswith(f"of {label}") or scale.test]
+        sides = [labels[k] for k in whose if labels[k] in same]
         row = _row(quantity, float(value), math.nan if sides else error, df, level, scale)
         if drawn is not None and not sides:
-            row |= _percentiles(quantity, drawn, slope, level)
+            ratio = [2 * k for k in whose] if quantity == "risk ratio" else None
+            row |= _percentiles(drawn, slope, level, ratio)
         reasons = [same[label] for label in sides]
         how = f"{bootstrap:,} bootstrap resamples" if bootstrap else "sandwich"
         table.append(row | {"note": "; ".join(filter(None, (how, *reasons, weights.note)))})
-    return pd.DataFrame(table)
+    found = pd.DataFrame(table)
+    if len(labels) == 2:
+        return found
+    asked = ["risk difference", "risk ratio", "mean time difference"]
+    return compared(found, weights, compare, asked)
 
 
 class Scale(NamedTuple):
@@ -216,7 +235,7 @@ def _curve(
 ) -> pd.DataFrame:  # fmt: skip
     at = sample.follow_up.on_clock(np.asarray(times, dtype=float))
     if (at < sample.start).any():
-        raise DataError(f"nobody is under observation in both groups before {sample.start:g}")
+        raise DataError(f"nobody is under observation in every group before {sample.start:g}")
 
     def ask(side: FollowUp, w: np.ndarray) -> list[Moved]:
         curve = WeightedRisks(side, w, cause)
@@ -240,7 +259,7 @@ def _curve(
             if drawn is not None and known and not same:
                 place = np.zeros(drawn.shape[1])
                 place[k * len(at) + j] = 1.0
-                row |= _percentiles("", drawn, place, level)
+                row |= _percentiles(drawn, place, level)
             tables.append(
                 {
                     "group": label, "time": t, "n_risk": int(side.at_risk(np.array([t]))[0]),
@@ -270,16 +289,18 @@ def _row(
 
 
 def _percentiles(
-    quantity: str, drawn: np.ndarray, slope: np.ndarray, level: float
+    drawn: np.ndarray, slope: np.ndarray, level: float, ratio: list[int] | None = None
 ) -> dict[str, object]:
-    if quantity == "risk ratio":
+    """Limits of a sum of quantities, or of the ratio of two of them."""
+    if ratio is not None:
+        one, other = drawn[:, ratio].T
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(drawn[:, 0] / drawn[:, 2])
+            values = np.log(one / other)
         values = values[np.isfinite(values)]
     else:
         values = drawn @ slope
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    if quantity == "risk ratio":
+    if ratio is not None:
         low, high = np.exp([low, high])
     nothing = {"statistic": math.nan, "df": math.inf, "p_value": math.nan}
     return {
@@ -310,14 +331,15 @@ def _unvarying(
     return found
 
 
-def _ratio(risks: np.ndarray) -> float:
-    return float(risks[0] / risks[1]) if risks[1] > 0 else math.nan
+def _ratio(one: float, other: float) -> float:
+    return float(one / other) if other > 0 else math.nan
 
 
-def _ratio_slope(risks: np.ndarray) -> np.ndarray:
-    if not (risks > 0).all():
-        return np.full(4, math.nan)
-    return np.array([1 / risks[0], 0.0, -1 / risks[1], 0.0])
+def _ratio_slope(one: float, other: float, of_one: np.ndarray, of_other: np.ndarray) -> np.ndarray:
+    if not (one > 0 and other > 0):
+        return np.full(len(of_one), math.nan)
+    slope: np.ndarray = of_one / one - of_other / other
+    return slope
 
 
 def _df(weights: PropensityWeights) -> float:

@@ -40,6 +40,7 @@ def bayesian_bootstrap(
     Parameters
     ----------
     weights : PropensityWeights
+        Of two arms.
     outcome : array_like
         A value for every row of the table the weights were made from, none missing in the rows
         used.
@@ -55,8 +56,9 @@ def bayesian_bootstrap(
     DataError
         If an outcome is missing.
     LongsurvError
-        If the weights are cut off.
+        If the weights are cut off, or of more than two arms.
     """
+    treated, arm = weights.treated, weights.arm
     if weights.truncated is not None:
         raise LongsurvError("draws are of whole weights; make the weights without truncate=")
     y = outcome_of(weights, outcome)
@@ -72,9 +74,10 @@ def bayesian_bootstrap(
         size = min(draws - done, max(1, _CELLS // n))
         mass = in_own_order(rng.standard_gamma((n - p) / n, size=(size, n)), order)
         mass *= n / mass.sum(axis=1, keepdims=True)
-        e = propensity_draws(weights.centred, weights.treated, mass)
-        mass = mass * weights.target.weights(weights.treated, e)
-        one, zero = mass * weights.treated, mass * ~weights.treated
+        e = propensity_draws(weights.centred, treated, mass)
+        chance = np.stack([1 - e, e], axis=-1)
+        mass = mass * weights.target.weights(arm, chance, weights.about)
+        one, zero = mass * treated, mass * ~treated
         difference[done : done + size] = one @ y / one.sum(axis=1) - zero @ y / zero.sum(axis=1)
         done += size
     return difference

@@ -1,4 +1,4 @@
-"""Risks under either treatment that are right if one of two models is: treatment's or outcome's.
+"""Risks under each treatment that are right if one of two models is: treatment's or outcome's.
 
 The mean over all patients of the risk that a logistic regression of the outcome predicts under a
 treatment, plus the weighted mean of what it left over among those who had that treatment
@@ -22,14 +22,16 @@ import pandas as pd
 from scipy import special, stats
 
 from longsurv.arguments import checked
+from longsurv.design.rank import independent_columns
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import fit_propensity
 from longsurv.estimands.propensity_result import PropensityWeights, patients
+from longsurv.estimands.several_arms import compared
 from longsurv.estimands.targets import ATE
+from longsurv.estimands.treatments import Compare
 from longsurv.estimands.weighted_influence import score_influence
 from longsurv.estimands.weighted_sample import WeightedSample
-from longsurv.estimands.weighting import full_rank
 
 
 @checked
@@ -39,9 +41,10 @@ def doubly_robust_risk(
     horizon: float,
     *,
     cause: int = 1,
+    compare: Compare = "reference",
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Risks by a horizon under either treatment, by augmented inverse probability weighting.
+    """Risks by a horizon under each treatment, by augmented inverse probability weighting.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ def doubly_robust_risk(
     horizon : float
     cause : int
         Status of the event; every other above 0 competes with it.
+    compare : {"reference", "pairwise"}
+        Of several arms every other with the reference, or every pair.
     level : float
 
     Returns
@@ -64,7 +69,9 @@ def doubly_robust_risk(
         times n / (n - p), with Student's t on n - p degrees of freedom, p the coefficients of the
         outcome's regression. A risk that comes out below 0 or above 1, as it can with few patients,
         is NaN; the risk of a group in which nobody (or everybody) has the event has no standard
-        error; the note says so.
+        error; the note says so. Of more than two arms there is a difference and a ratio a
+        comparison, its name ("active - control") first, as `comparison`, and p_holm after p_value,
+        corrected by Holm's method for the number of comparisons.
 
     Raises
     ------
@@ -89,7 +96,7 @@ def doubly_robust_risk(
             f" not {weights.target.name!r}"
         )
     seen = _Seen.of(weights, data, horizon, cause)
-    X = full_rank(np.column_stack([weights.centred, seen.treated]))
+    X, _ = _regressors(weights)
     n, p = X.shape
     if n <= p:
         raise EstimationError(
@@ -99,8 +106,7 @@ def doubly_robust_risk(
     cov, df = found.T @ found * n / (n - p), float(n - p)
     quantile = float(stats.t.ppf((1 + level) / 2, df))
     rows, impossible, same = [], [], []
-    sides = ((weights.group, seen.treated), (weights.reference, ~seen.treated))
-    for k, (label, mine) in enumerate(sides):
+    for k, (label, mine) in enumerate(weights.sides):
         if not 0 <= risks[k] <= 1:
             impossible.append(
                 f"the risk of {label} comes out as {risks[k]:.2g}, which is none: too few patients"
@@ -111,26 +117,36 @@ def doubly_robust_risk(
             which = "everybody had the event" if events.all() else "no events"
             same.append(f"{label}: {which}, so the variance of its risk is not known")
             cov[k] = cov[:, k] = math.nan
-    for quantity, value, variance in (
-        (f"risk of {weights.group}", risks[0], cov[0, 0]),
-        (f"risk of {weights.reference}", risks[1], cov[1, 1]),
-        ("risk difference", risks[0] - risks[1], cov[0, 0] + cov[1, 1] - 2 * cov[0, 1]),
-    ):
-        error = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
-        limits, test = (within, True) if quantity == "risk difference" else (proportion, False)
-        low, high = limits(float(value), error, quantile)
-        statistic = value / error if test and error > 0 else math.nan
-        rows.append(_row(quantity, value, error, statistic, df, low, high))
-    rows.append(_ratio(risks, cov, quantile, df))
+        error = _root(cov[k, k])
+        low, high = proportion(float(risks[k]), error, quantile)
+        rows.append(_row(f"risk of {label}", risks[k], error, math.nan, df, low, high))
+    for i, j in weights.pairs(compare):
+        two = risks[[i, j]], cov[np.ix_([i, j], [i, j])]
+        rows += [_difference(*two, quantile, df), _ratio(*two, quantile, df)]
     note = "; ".join(filter(None, (*notes, *impossible, *same, weights.note)))
-    return pd.DataFrame(rows).assign(note=note)
+    table = pd.DataFrame(rows).assign(note=note)
+    if len(weights.arms) == 2:
+        return table
+    return compared(table, weights, compare, ["risk difference", "risk ratio"])
+
+
+def _difference(
+    risks: np.ndarray, cov: np.ndarray, quantile: float, df: float
+) -> dict[str, object]:
+    value, error = float(risks[0] - risks[1]), _root(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
+    low, high = within(value, error, quantile)
+    statistic = value / error if error > 0 else math.nan
+    return _row("risk difference", value, error, statistic, df, low, high)
+
+
+def _root(variance: float) -> float:
+    return math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What is known of each patient at the horizon."""
 
-    treated: np.ndarray
     status: np.ndarray
     exit: np.ndarray
     until: np.ndarray  # when the outcome was known, the event or the horizon
@@ -160,9 +176,9 @@ class _Seen:
                 raise DataError(f"group {label}: {why}, so the risk by {at:g} is not known")
         event = (f.status == cause) & (f.exit <= at)
         if not event.any():
-            raise EstimationError(f"no event happened by {at:g} in either group")
+            raise EstimationError(f"no event happened by {at:g} in any group")
         known = (f.exit >= at) | (f.status > 0)
-        return cls(weights.treated, f.status, f.exit, np.minimum(f.exit, at), known, event)
+        return cls(f.status, f.exit, np.minimum(f.exit, at), known, event)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,38 +235,49 @@ class _Censoring:
         return found
 
 
+def _regressors(weights: PropensityWeights) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Columns of the outcome's regression: covariates, then arms; and those were all in each arm,
+    in the order of `PropensityWeights.sides`."""
+    others = np.arange(1, len(weights.arms))
+    kept = weights.centred[:, independent_columns(weights.centred)]
+    n = len(kept)
+
+    def beside(arm: np.ndarray) -> np.ndarray:
+        return np.column_stack([kept, arm[:, None] == others])
+
+    return beside(weights.arm), [beside(np.full(n, j)) for j in (*others, 0)]
+
+
 def _augmented(weights: PropensityWeights, seen: _Seen) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The two risks, the influence of each patient on them, shape (n, 2), and notes."""
-    n, z = len(seen.treated), seen.treated
+    """The risks, the influence of each patient on them, shape (n, k), and notes."""
+    n, sides = len(weights.arm), [mine for _, mine in weights.sides]
     horizon = float(seen.until.max())
-    curves = {
-        side: _Censoring.of(seen.exit[z == side], seen.status[z == side], horizon)
-        for side in (True, False)
-    }
-    G = np.where(z, curves[True].before(seen.until), curves[False].before(seen.until))
+    curves = [_Censoring.of(seen.exit[mine], seen.status[mine], horizon) for mine in sides]
+    G = np.ones(n)
+    for mine, curve in zip(sides, curves, strict=True):
+        G[mine] = curve.before(seen.until[mine])
     v = np.where(seen.known, 1 / np.where(seen.known, G, 1.0), 0.0)
-    X = full_rank(np.column_stack([weights.centred, z]))
+    X, shifted = _regressors(weights)
     told = seen.known
     fit = fit_propensity(X[told], seen.event[told], v[told])
-    own = special.expit(X @ fit.coefficients)
-    shifted = {a: np.column_stack([X[:, :-1], np.full(n, float(a))]) for a in (1, 0)}
+    beta = fit.coefficients[:, 0]
+    own = special.expit(X @ beta)
     information = (X * (v * own * (1 - own))[:, None]).T @ X
     scores = (X * (v * (seen.event - own))[:, None]) @ np.linalg.inv(information)
-    chance = np.where(z, weights.propensity.probability, 1 - weights.propensity.probability)
+    chance = weights.propensity.chance[np.arange(n), weights.arm]
     risks, influence, by_score, by_censoring = [], [], [], []
-    for a in (1, 0):
-        F = special.expit(shifted[a] @ fit.coefficients)
-        r = (z == bool(a)) / chance * v
+    for mine, under in zip(sides, shifted, strict=True):
+        F = special.expit(under @ beta)
+        r = mine / chance * v
         rest = r * (seen.event - F)
         risks.append(float(np.mean(F + rest)))
-        outcome = ((1 - r) * F * (1 - F)) @ shifted[a] / n
+        outcome = ((1 - r) * F * (1 - F)) @ under / n
         influence.append((F + rest - risks[-1]) / n + scores @ outcome)
-        by_score.append(rest * weights.slope / n)
+        by_score.append(rest[:, None] * weights.slope / n)
         by_censoring.append(rest / n + scores @ outcome)
-    found = np.column_stack(influence) + score_influence(weights, np.column_stack(by_score))
+    found = np.column_stack(influence) + score_influence(weights, np.stack(by_score, axis=-1))
     moves = np.column_stack(by_censoring)
-    for side, curve in curves.items():
-        mine = z == side
+    for mine, curve in zip(sides, curves, strict=True):
         found[mine] += curve.influence(
             seen.exit[mine], seen.status[mine], seen.until[mine], moves[mine]
         )
@@ -271,8 +298,7 @@ def _ratio(risks: np.ndarray, cov: np.ndarray, quantile: float, df: float) -> di
         nothing = math.nan
         return _row("risk ratio", nothing, nothing, nothing, df, nothing, nothing)
     slope, centre = np.array([1 / risks[0], -1 / risks[1]]), math.log(risks[0] / risks[1])
-    variance = float(slope @ cov @ slope)
-    error = math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
+    error = _root(float(slope @ cov @ slope))
     low, high = (math.exp(centre + side * quantile * error) for side in (-1, 1))
     statistic = centre / error if error > 0 else math.nan
     return _row("risk ratio", math.exp(centre), error, statistic, df, low, high)

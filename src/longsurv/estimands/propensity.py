@@ -1,8 +1,16 @@
-"""The probability of treatment given covariates, by logistic regression that always answers."""
+"""The probability of a treatment given covariates, by logistic regression that always answers.
+
+Of k arms, the first the reference, the chance of arm j is that of a multinomial logit,
+
+    e_j(x) = exp(x' g_j) / sum over l of exp(x' g_l),    g_0 = 0,
+
+which of two arms is the usual logistic regression. Where the covariates (nearly) separate the arms
+half the log determinant of the information is added to the log-likelihood (Firth 1993, Biometrika
+80:27-38; Bull, Mak & Greenwood 2002, Comput Stat Data Anal 39:57-74, of several arms).
+"""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,28 +25,34 @@ PRIOR_SD = 2.5  # of a log odds ratio per standard deviation of its covariate
 
 @dataclass(frozen=True, eq=False)
 class Propensity:
-    """A fitted logistic regression.
+    """A fitted logistic regression of k arms.
 
     Attributes
     ----------
-    coefficients : ndarray, shape (p,)
-    probability : ndarray, shape (n,)
-        Of treatment.
+    coefficients : ndarray, shape (p, k - 1)
+        Of the log odds of each arm against the first.
+    chance : ndarray, shape (n, k)
+        Of each arm.
     method : {"logistic", "firth"}
     reason : str
         Why it is Firth's; empty otherwise.
     """
 
     coefficients: np.ndarray
-    probability: np.ndarray = field(repr=False)
+    chance: np.ndarray = field(repr=False)
     method: str
     reason: str = ""
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Of the last arm, of two the one that is not the reference, shape (n,)."""
+        return self.chance[:, -1]
 
 
 def fit_propensity(
     X: np.ndarray, treated: np.ndarray, case: np.ndarray | None = None
 ) -> Propensity:
-    """Regress treatment on covariates; Firth's penalised likelihood if they (nearly) separate it.
+    """Regress one of two treatments on covariates: `fit_arms` of two.
 
     Parameters
     ----------
@@ -47,6 +61,30 @@ def fit_propensity(
     treated : ndarray of bool, shape (n,)
     case : ndarray, shape (n,), optional
         Positive case weights.
+    """
+    return fit_arms(X, treated.astype(np.int64), 2, case)
+
+
+def fit_arms(
+    X: np.ndarray, arm: np.ndarray, count: int, case: np.ndarray | None = None
+) -> Propensity:
+    """Regress the arm on covariates; Firth's penalised likelihood if they (nearly) separate arms.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        Of full column rank, with the intercept.
+    arm : ndarray of int, shape (n,)
+        0 for the reference, to `count` - 1.
+    count : int
+        Of the arms.
+    case : ndarray, shape (n,), optional
+        Positive case weights.
+
+    Raises
+    ------
+    EstimationError
+        If Firth's likelihood does not converge either.
 
     References
     ----------
@@ -55,12 +93,17 @@ def fit_propensity(
     """
     Q, R = np.linalg.qr(X)  # neither the origin nor the unit of a covariate matters to the climb
     Q, R = Q * np.sqrt(len(X)), R / np.sqrt(len(X))
-    gamma, reason = _maximum_likelihood(Q, treated, case)
+    taken = (arm[:, None] == np.arange(1, count)).astype(float)
+    weight = np.ones(len(X)) if case is None else case
+    gamma, reason = _climb(Q, taken, weight, penalised=False), ""
+    far = gamma is None or np.ptp(_log_odds(Q, gamma), axis=1).max() > _FARTHEST
     method = "logistic"
+    if far or gamma is None:
+        gamma, method = _climb(Q, taken, weight, penalised=True), "firth"
+        reason = "the covariates (nearly) separate the groups: probabilities reach 0 or 1"
     if gamma is None:
-        count = np.ones(len(X)) if case is None else case
-        gamma, method = _firth(Q, treated.astype(float), count), "firth"
-    return Propensity(np.linalg.solve(R, gamma), special.expit(Q @ gamma), method, reason)
+        raise EstimationError("the propensity score could not be estimated: no convergence")
+    return Propensity(np.linalg.solve(R, gamma), _chances(Q, gamma), method, reason)
 
 
 def told_apart(X: np.ndarray, treated: np.ndarray) -> bool:
@@ -123,59 +166,87 @@ def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) ->
     raise EstimationError(f"the propensity score did not converge in {len(active)} draws")
 
 
-def _maximum_likelihood(
-    X: np.ndarray, treated: np.ndarray, case: np.ndarray | None
-) -> tuple[np.ndarray | None, str]:
-    from statsmodels.discrete.discrete_model import Logit
-    from statsmodels.genmod.families import Binomial
-    from statsmodels.genmod.generalized_linear_model import GLM
-    from statsmodels.tools.sm_exceptions import PerfectSeparationError
+def _log_odds(X: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """Of every arm against the first, itself among them, shape (n, k)."""
+    return np.column_stack([np.zeros(len(X)), X @ gamma])
 
-    z = treated.astype(float)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they say is checked below
+def _chances(X: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """Of every arm, shape (n, k)."""
+    found: np.ndarray = special.softmax(_log_odds(X, gamma), axis=1)
+    return found
+
+
+def information_of(X: np.ndarray, chance: np.ndarray, case: np.ndarray) -> np.ndarray:
+    """Of the coefficients, those of an arm together, shape (p (k - 1), p (k - 1)).
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+    chance : ndarray, shape (n, k)
+    case : ndarray, shape (n,)
+    """
+    e, p = chance[:, 1:], X.shape[1]
+    m = e.shape[1]
+    found = np.empty((m * p, m * p))
+    for j in range(m):
+        others = chance[:, 0] + np.delete(e, j, axis=1).sum(axis=1)
+        for i in range(j + 1):
+            w = case * e[:, j] * (others if i == j else -e[:, i])
+            block = (X * w[:, None]).T @ X
+            found[j * p : (j + 1) * p, i * p : (i + 1) * p] = block
+            found[i * p : (i + 1) * p, j * p : (j + 1) * p] = block.T
+    return found
+
+
+def _climb(
+    X: np.ndarray, taken: np.ndarray, case: np.ndarray, *, penalised: bool
+) -> np.ndarray | None:
+    """Newton's method from no effect; None where it does not arrive.
+
+    `taken` has a column for each arm but the first.
+    """
+    p, m = X.shape[1], taken.shape[1]
+    gamma = np.zeros((p, m))
+
+    def value(g: np.ndarray) -> float:
+        eta = _log_odds(X, g)
+        found = float(case @ ((taken * eta[:, 1:]).sum(axis=1) - special.logsumexp(eta, axis=1)))
+        if not penalised:
+            return found
+        sign, log_det = np.linalg.slogdet(information_of(X, _chances(X, g), case))
+        return found + 0.5 * float(log_det) if sign > 0 else -np.inf
+
+    current = value(gamma)
+    for _ in range(200 if penalised else 50):
+        chance = _chances(X, gamma)
+        e = chance[:, 1:]
         try:
-            if case is None:
-                fit = Logit(z, X).fit(disp=0, method="newton", maxiter=50)
-                converged = fit.mle_retvals["converged"]
-            else:
-                fit = GLM(z, X, family=Binomial(), freq_weights=case).fit(maxiter=50, tol=1e-14)
-                converged = fit.converged
-        except (np.linalg.LinAlgError, PerfectSeparationError):
-            return None, "the covariates separate the groups"
-    coefficients = np.asarray(fit.params, dtype=float)
-    if not converged or not np.isfinite(coefficients).all():
-        return None, "maximum likelihood did not converge"
-    if np.abs(X @ coefficients).max() > _FARTHEST:
-        return None, "the covariates (nearly) separate the groups: probabilities reach 0 or 1"
-    return coefficients, ""
-
-
-def _firth(X: np.ndarray, z: np.ndarray, case: np.ndarray) -> np.ndarray:
-    """Newton's method on the log-likelihood plus half the log determinant of the information."""
-    beta = np.zeros(X.shape[1])
-
-    def value(b: np.ndarray) -> float:
-        eta = X @ b
-        w = case * special.expit(eta) * special.expit(-eta)
-        sign, log_det = np.linalg.slogdet((X * w[:, None]).T @ X)
-        likelihood = case @ (z * eta - np.logaddexp(0, eta))
-        return float(likelihood + 0.5 * log_det) if sign > 0 else -np.inf
-
-    current = value(beta)
-    for _ in range(200):
-        p = special.expit(X @ beta)
-        w = case * p * (1 - p)
-        inverse = np.linalg.inv((X * w[:, None]).T @ X)
-        leverage = w * np.einsum("ij,jk,ik->i", X, inverse, X)
-        step = inverse @ (X.T @ (case * (z - p) + leverage * (0.5 - p)))
+            inverse = np.linalg.inv(information_of(X, chance, case))
+        except np.linalg.LinAlgError:
+            return None
+        left = case[:, None] * (taken - e)
+        if penalised:
+            left = left + _of_penalty(X, e, inverse, case)
+        step = (inverse @ (X.T @ left).T.ravel()).reshape(m, p).T
         for _ in range(30):
-            new = value(beta + step)
-            if new >= current - 1e-12:
+            new = value(gamma + step)
+            if new >= current - 1e-12 * (1.0 + abs(current)):
                 break
             step = step / 2
-        beta, current = beta + step, new
+        gamma, current = gamma + step, new
         if np.abs(X @ step).max() < 1e-9:
-            return beta
-    raise EstimationError("the propensity score could not be estimated: no convergence")
+            return gamma
+    return None
+
+
+def _of_penalty(X: np.ndarray, e: np.ndarray, inverse: np.ndarray, case: np.ndarray) -> np.ndarray:
+    """Derivative of half the log determinant in each patient's log odds, shape (n, k - 1)."""
+    p, m = X.shape[1], e.shape[1]
+    blocks = inverse.reshape(m, p, m, p)
+    q = np.einsum("ia,jalb,ib->ijl", X, blocks, X, optimize=True)
+    own = np.einsum("ijj->ij", q)
+    by = np.einsum("ijl,il->ij", q, e)
+    moved = own - 2 * by - ((own - 2 * by) * e).sum(axis=1)[:, None]
+    found: np.ndarray = 0.5 * case[:, None] * e * moved
+    return found

@@ -1,12 +1,34 @@
-"""The two treatments compared, and a cohort that has one of them."""
+"""The treatments compared, and a cohort that has one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import combinations
+from typing import Literal
 
 import pandas as pd
 
 from longsurv.errors import LongsurvError
+
+type Pairs = Literal["pairwise", "reference", "consecutive"]
+type Compare = Literal["reference", "pairwise"]
+
+
+def pairs_of(count: int, kind: Pairs) -> list[tuple[int, int]]:
+    """Positions, the earlier first, of the values that are compared among so many.
+
+    Parameters
+    ----------
+    count : int
+    kind : {"pairwise", "reference", "consecutive"}
+        All; the first with every other; neighbours.
+    """
+    positions = range(count)
+    return {
+        "pairwise": list(combinations(positions, 2)),
+        "reference": [(0, j) for j in positions[1:]],
+        "consecutive": [(j - 1, j) for j in positions[1:]],
+    }[kind]
 
 
 def levels_of(column: pd.Series) -> list[Hashable]:

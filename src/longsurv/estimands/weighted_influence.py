@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from longsurv.errors import EstimationError
-from longsurv.estimands.propensity import Propensity
+from longsurv.estimands.propensity import Propensity, information_of
 
 
 class Weighted(Protocol):
@@ -25,8 +25,8 @@ class Weighted(Protocol):
         """Covariates of the score, shape (n, p)."""
 
     @property
-    def treated(self) -> np.ndarray:
-        """Shape (n,)."""
+    def arm(self) -> np.ndarray:
+        """Each patient's, 0 the reference, shape (n,)."""
 
     @property
     def propensity(self) -> Propensity:
@@ -34,7 +34,7 @@ class Weighted(Protocol):
 
     @property
     def slope(self) -> np.ndarray:
-        """Of each log weight in the log odds of treatment, shape (n,)."""
+        """Of each log weight in the log odds of each arm but the first, shape (n, k - 1)."""
 
 
 def score_influence(weights: Weighted, moves: np.ndarray) -> np.ndarray:
@@ -43,17 +43,21 @@ def score_influence(weights: Weighted, moves: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     weights : PropensityWeights
-    moves : ndarray, shape (n, q)
-        Derivative of q quantities in the log odds of treatment of each patient.
+    moves : ndarray, shape (n, k - 1, q)
+        Derivative of q quantities in each patient's log odds of each arm against the first.
 
     Returns
     -------
     ndarray, shape (n, q)
     """
-    z, e = weights.treated.astype(float), weights.propensity.probability
+    chance = weights.propensity.chance
+    left = (weights.arm[:, None] == np.arange(1, chance.shape[1])) - chance[:, 1:]
     X = np.linalg.qr(weights.centred)[0]  # of the score only its column space matters
-    information = (X * (e * (1 - e))[:, None]).T @ X
-    return (X * (z - e)[:, None]) @ np.linalg.solve(information, X.T @ moves)
+    (n, p), (_, m, q) = X.shape, moves.shape
+    information = information_of(X, chance, np.ones(n))
+    scores = (left[:, :, None] * X[:, None, :]).reshape(n, m * p)
+    together = np.einsum("ip,ijq->jpq", X, moves).reshape(m * p, q)
+    return scores @ np.linalg.solve(information, together)
 
 
 def influence(weights: Weighted, derivatives: np.ndarray) -> np.ndarray:
@@ -69,11 +73,12 @@ def influence(weights: Weighted, derivatives: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (n, q)
     """
-    return derivatives + score_influence(weights, derivatives * weights.slope[:, None])
+    moves = weights.slope[:, :, None] * derivatives[:, None, :]
+    return derivatives + score_influence(weights, moves)
 
 
 def covariance(weights: Weighted, derivatives: np.ndarray) -> np.ndarray:
-    """Sandwich covariance of weighted quantities, shape (q, q), times n / (n - p).
+    """Sandwich covariance of weighted quantities, shape (q, q), times n / (n - p), p of the score.
 
     Parameters
     ----------
@@ -93,7 +98,7 @@ def covariance(weights: Weighted, derivatives: np.ndarray) -> np.ndarray:
 
 def check_spare(weights: Weighted) -> tuple[int, int]:
     """Patients and coefficients of the score; refused if there are no more of the first."""
-    n, p = weights.centred.shape
+    n, p = len(weights.arm), weights.centred.shape[1] * (weights.propensity.chance.shape[1] - 1)
     if n <= p:
         raise EstimationError(
             f"{n} patients are too few for a propensity score of {p} coefficients: there is no "

@@ -1,4 +1,4 @@
-"""Two groups of patients with their weights and follow-up, as every weighted curve takes them."""
+"""Groups of patients with their weights and follow-up, as every weighted curve takes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from longsurv.errors import DataError
 from longsurv.estimands.follow_up import FollowUp, follow_up
-from longsurv.estimands.propensity import fit_propensity
+from longsurv.estimands.propensity import fit_arms
 from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.side_by_side import in_order_of
 from longsurv.estimands.weighting import full_rank
@@ -18,15 +18,15 @@ from longsurv.own_order import own_order
 
 type Moved = tuple[float, np.ndarray]
 type Ask = Callable[[FollowUp, np.ndarray], list[Moved]]
-"""The quantities asked of one group, of its follow-up and weights."""
+"""What is asked of one group, of its follow-up and weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class WeightedSample:
-    """Follow-up of the patients that have weights, from the time at which both groups are seen."""
+    """Follow-up of the patients that have weights, from the time at which all are seen."""
 
     follow_up: FollowUp
-    treated: np.ndarray
+    arms: tuple[np.ndarray, ...]
     start: float
 
     @classmethod
@@ -39,9 +39,8 @@ class WeightedSample:
         data : DataFrame
         """
         data = _in_order(weights.table, data)
-        follow, treated = follow_up(data).of(weights.rows), weights.treated
-        start = max(float(follow.entry[treated].min()), float(follow.entry[~treated].min()))
-        return cls(follow, treated, start)
+        follow, arms = follow_up(data).of(weights.rows), tuple(who for _, who in weights.sides)
+        return cls(follow, arms, max(float(follow.entry[mine].min()) for mine in arms))
 
     def alone(self, cause: int) -> WeightedSample:
         """With every other event as censoring.
@@ -61,10 +60,7 @@ class WeightedSample:
         weights : PropensityWeights
         """
         later = self.follow_up.exit > self.start
-        found = [
-            (weights.group, np.flatnonzero(self.treated & later)),
-            (weights.reference, np.flatnonzero(~self.treated & later)),
-        ]
+        found = [(label, np.flatnonzero(mine & later)) for label, mine in weights.sides]
         for label, mine in found:
             if not len(mine):
                 raise DataError(f"group {label}: nobody is at risk after {self.start:g}")
@@ -109,9 +105,9 @@ def _plain(column: pd.Series) -> pd.Series:
 
 
 def estimates(sample: WeightedSample, w: np.ndarray, ask: Ask) -> tuple[np.ndarray, np.ndarray]:
-    """Quantities of both groups, shape (2, k), and their derivatives, shape (n, 2, k)."""
+    """Quantities of each group, shape (k, q), and their derivatives, shape (n, k, q)."""
     values, moves = [], []
-    for mine in (sample.treated, ~sample.treated):
+    for mine in sample.arms:
         there = np.flatnonzero(mine & (sample.follow_up.exit > sample.start))
         found = ask(sample.side(there), w[there])
         values.append([value for value, _ in found])
@@ -124,18 +120,18 @@ def estimates(sample: WeightedSample, w: np.ndarray, ask: Ask) -> tuple[np.ndarr
 def resampled(
     sample: WeightedSample, weights: PropensityWeights, ask: Ask, times: int, seed: int
 ) -> np.ndarray:
-    """The quantities in resamples of both groups, shape (times, 2 k), the score estimated anew."""
+    """The quantities in resamples of each group, shape (times, k q), the score estimated anew."""
     rng, drawn = np.random.default_rng(seed), []
     seen = sample.follow_up
     order = own_order(seen.exit, seen.status, seen.entry, weights.X)
-    sides = order[weights.treated[order]], order[~weights.treated[order]]
+    sides = [order[mine[order]] for mine in sample.arms]
     for _ in range(times):
         rows = np.concatenate([rng.choice(side, len(side)) for side in sides])
-        treated = weights.treated[rows]
-        e = fit_propensity(full_rank(weights.centred[rows]), treated).probability
-        w, found = weights.again(treated, e), []
-        for mine in (treated, ~treated):
-            there = np.flatnonzero(mine & (sample.follow_up.exit[rows] > sample.start))
+        arm = weights.arm[rows]
+        score = fit_arms(full_rank(weights.centred[rows]), arm, len(sides))
+        w, found = weights.again(arm, score.chance), []
+        for mine in sample.arms:
+            there = np.flatnonzero(mine[rows] & (sample.follow_up.exit[rows] > sample.start))
             found += [value for value, _ in ask(sample.side(rows[there]), w[there])]
         drawn.append(found)
     return np.array(drawn)

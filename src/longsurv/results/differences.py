@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from functools import reduce
-from itertools import combinations, product
-from typing import Literal
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
+from longsurv.estimands.treatments import Pairs, pairs_of
 
-type Kind = Literal["pairwise", "reference", "consecutive"]
+type Kind = Pairs
 type Levels = Mapping[str, list[Hashable]]
 type Steps = Mapping[str, list[tuple[str, np.ndarray]]]
 """Of variables that differences are taken along: each difference in words, and its weights."""
@@ -67,16 +67,6 @@ def together(levels: Levels, steps: Steps) -> Iterator[tuple[dict[str, Hashable]
             ],
         )
         yield {name: levels[name][i] for name, i in where.items()}, weights
-
-
-def pairs_of(count: int, kind: Kind) -> list[tuple[int, int]]:
-    """Positions, the earlier first, of the values that are compared among so many."""
-    positions = range(count)
-    return {
-        "pairwise": list(combinations(positions, 2)),
-        "reference": [(0, j) for j in positions[1:]],
-        "consecutive": [(j - 1, j) for j in positions[1:]],
-    }[kind]
 
 
 def _differences(levels: list[Hashable], kind: Kind) -> list[tuple[str, np.ndarray]]:

@@ -27,21 +27,22 @@ COLUMNS = ["way", "group", "time", "estimate", "conf_low", "conf_high"]
 def draw_adjusted_curves(bench: Bench) -> Record | ByComparison | None:
     """Curves of the two groups of each comparison in three ways.
 
+    Of several arms weights make all alike, and the model that risks are standardised by is of all,
+    so that every comparison is about the same patients.
+
     Returns
     -------
     mapping, ByComparison of them, or None
         None without covariates. "table" (`COLUMNS`; survival, competing events censored; way is
         "observed", "weighted" or "standardised"), "weighted_for" and "standardised_for" (covariates
         by their labels), "effective" (group to effective number of patients), "reasons" (way to why
-        it is missing), "group", "reference", "horizon".
+        it is missing), "group", "reference", "horizon", "arms" (how many were weighted).
 
     Raises
     ------
     LongsurvError
         Where groups are not compared by a horizon.
     """
-    from longsurv.analyses.mortality.arms import patients_of
-
     study = bench.study
     schema, called = study.cohort.schema, study.cohort.labels
     names = list(schema.covariates)
@@ -50,12 +51,13 @@ def draw_adjusted_curves(bench: Bench) -> Record | ByComparison | None:
 
     def answer(one: Comparison) -> Record:
         horizon = float(question(study, one).horizon or 0.0)
-        data = patients_of(study.cohort.survival_data(), schema.treatment, one)
+        everyone = study.cohort.survival_data()
 
         def compute() -> Record:
-            return _curves(data, schema.treatment, names, horizon)
+            return _curves(everyone, schema.treatment, one, names, horizon)
 
-        kept = bench.keep("mortality: adjusted curves", (data, names, horizon), compute)
+        pair = (str(one.group), str(one.reference))
+        kept = bench.keep("mortality: adjusted curves", (everyone, pair, names, horizon), compute)
         named = {
             k: tuple(called.get(c, c) for c in kept[k])
             for k in ("weighted_for", "standardised_for")
@@ -71,11 +73,15 @@ def seconds_of_adjusted_curves(study: Plan) -> float:
     return 0.5 * len(comparisons(study))
 
 
-def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float) -> Record:
+def _curves(
+    data: pd.DataFrame, treatment: str, one: Comparison, names: list[str], horizon: float
+) -> Record:
+    from longsurv.analyses.mortality.arms import patients_of
     from longsurv.estimands.survival_by_group import survival_curves
 
-    groups = list(data[treatment].cat.categories)
-    observed = survival_curves(data, treatment, [str(g) for g in groups])
+    groups = [one.reference, one.group]
+    pair = patients_of(data, treatment, one)
+    observed = survival_curves(pair, treatment, [str(g) for g in groups])
     observed = observed[observed["time"] <= horizon]
     tables = [observed.assign(way="observed")]
     reasons: dict[str, str] = {}
@@ -92,7 +98,8 @@ def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float
         weights = propensity_weights(whole, treatment, right, target=TARGET)
         size = weights.effective_sample_size().set_index("group")["effective_n"]
         effective.update({str(group): float(n) for group, n in size.items()})
-        return weighted_survival(weights, whole, _times(whole, horizon))
+        found = weighted_survival(weights, whole, _times(whole, horizon))
+        return found[found["group"].isin(groups)]
 
     def standardised() -> pd.DataFrame:
         from longsurv.analyses.mortality.carried import carried_covariates
@@ -107,7 +114,9 @@ def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float
         whole = data.dropna(subset=list(chosen)).reset_index(drop=True)
         right = " + ".join(map(quoted, (treatment, *chosen)))
         fit = CoxPH(f"Surv(entry, exit, event) ~ {right}", whole).fit(penalty="firth")
-        return standardised_survival(fit, treatment, _times(whole, horizon))
+        return standardised_survival(
+            fit, treatment, _times(whole, horizon), treated=one.group, reference=one.reference
+        )
 
     ways: dict[str, Callable[[], pd.DataFrame]] = {
         "weighted": weighted, "standardised": standardised,
@@ -121,7 +130,7 @@ def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float
     return {
         "table": table.assign(group=table["group"].astype(str)), "effective": effective,
         "reasons": reasons, "weighted_for": used["weighted"],
-        "standardised_for": used["standardised"],
+        "standardised_for": used["standardised"], "arms": int(data[treatment].nunique()),
     }  # fmt: skip
 
 

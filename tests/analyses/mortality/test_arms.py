@@ -14,6 +14,9 @@ from longsurv.analyses.mortality.arms import chosen_comparison
 from longsurv.analyses.mortality.effect import priors_of
 from longsurv.analyses.mortality.methods import mortality_methods
 from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.adjusted_curves import weighted_comparison
+from longsurv.estimands.doubly_robust import doubly_robust_risk
+from longsurv.estimands.weighting import propensity_weights
 
 ARMS = ["squamous", "smallcell", "large"]
 ONE = {"weak": pr.TREATMENT["weak"]}
@@ -121,7 +124,8 @@ def test_methods_without_a_model_of_all_are_those_of_the_two_arms(found, asked, 
     assert rows["method"].tolist() == alone["method"].tolist()
     modelled = rows["method"].str.startswith("Cox") | rows["quantity"].isin(["time ratio"])
     same = ["method", *LIMITS, "prob_benefit", "note", "estimand"]
-    pd.testing.assert_frame_equal(rows.loc[~modelled, same], alone.loc[~modelled, same])
+    other = ~modelled & (rows["method"] != "overlap weights")  # which are of all arms
+    pd.testing.assert_frame_equal(rows.loc[other, same], alone.loc[other, same])
     hazards = rows[modelled]
     assert hazards["estimand"].str.contains("in one model of all 3 arms").all()
     assert not alone["estimand"].str.contains("arms").any()
@@ -198,3 +202,30 @@ def test_which_two_arms_are_compared():
     assert Mortality(coded, "arm", 10.0).each()["1.0 - 0.0"].cox.design.fixed.names == (
         "arm[T.0.5]", "arm[T.1.0]",
     )  # fmt: skip
+
+
+def test_weights_make_all_arms_alike_whatever_is_compared(lung):
+    asked = Mortality(lung, "celltype", 100.0, adjust="karno")
+    table = asked.methods(priors=ONE, draws=100, kind="pairwise").table
+    weights = {
+        target: propensity_weights(asked.data, "celltype", "karno", target=target)
+        for target in ("ATE", "overlap")
+    }
+    expected = {
+        "inverse probability weights": weighted_comparison(
+            weights["ATE"], asked.data, 100.0, compare="pairwise"
+        ).query("quantity == 'risk difference'"),
+        "overlap weights, mean time": weighted_comparison(
+            weights["overlap"], asked.data, 100.0, compare="pairwise"
+        ).query("quantity == 'mean time difference'"),
+        "doubly robust": doubly_robust_risk(
+            weights["ATE"], asked.data, 100.0, compare="pairwise"
+        ).query("quantity == 'risk difference'"),
+    }  # fmt: skip
+    for method, theirs in expected.items():
+        mine = table[table["method_id"] == method].set_index("comparison")
+        theirs = theirs.set_index("comparison")
+        assert set(mine.index) == set(theirs.index) and len(mine) == 3
+        for name in LIMITS:
+            assert mine[name].to_dict() == pytest.approx(theirs[name].to_dict(), rel=1e-9)
+        assert mine["estimand"].str.contains("3 arms").all()

@@ -13,7 +13,7 @@ from longsurv import priors as pr
 from longsurv.analyses.mortality.failure_times import time_ratio
 from longsurv.analyses.mortality.methods_table import QUANTITIES
 from longsurv.analyses.mortality.mortality import Mortality
-from longsurv.errors import DataError, LongsurvError
+from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.adjusted_curves import weighted_comparison
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.doubly_robust import doubly_robust_risk
@@ -333,6 +333,41 @@ def test_accelerated_failure_times_are_survregs(table, r_results, kind, dist):
     coef, se = (r_results("weighted_log_rank", f"lung {dist}", w)["sex"] for w in ("coef", "se"))
     assert np.log(ratio) == pytest.approx(coef, rel=1e-5)
     assert np.log(high / low) / (2 * 1.959963984540054) == pytest.approx(se, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dist"),
+    [("Weibull", "weibull"), ("log-normal", "lognormal"), ("log-logistic", "loglogistic")],
+)
+def test_curves_of_failure_times_are_survregs(table, r_results, kind, dist):
+    lung = table("lung").rename(columns={"time": "exit", "status": "event"})
+    asked = Mortality(lung, "sex", 2000.0, adjust="age")
+    found = asked.failure_time_curves([0.0, 100.0, 400.0], kind=kind)
+    values, errors = (
+        r_results("weighted_log_rank", f"lung {dist}", what) for what in ("survival", "survival_se")
+    )
+    assert len(found) == 6
+    for row in found[found["time"] > 0].to_dict("records"):
+        term = f"{row['group']} {row['time']:g}"
+        assert row["estimate"] == pytest.approx(values[term], rel=1e-5)
+        assert row["std_error"] == pytest.approx(errors[term], rel=1e-5)
+        assert 0 < row["conf_low"] < row["estimate"] < row["conf_high"] < 1
+    start = found[found["time"] == 0]
+    assert start["estimate"].tolist() == [1.0, 1.0]
+    assert start["std_error"].isna().all() and (start["note"] == "nobody has left yet").all()
+    with pytest.raises(LongsurvError, match="name times within follow-up, from 0 to 1022"):
+        asked.failure_time_curves([3000.0])
+
+
+def test_curves_of_failure_times_of_several_arms_and_of_none(table):
+    lung = table("lung").rename(columns={"time": "exit", "status": "event"})
+    lung = lung[lung["ecog"] < 3].assign(ecog=lambda d: d["ecog"].map("ecog {:.0f}".format))
+    found = Mortality(lung, "ecog", 1000.0).failure_time_curves([200.0]).set_index("group")
+    assert list(found.index) == ["ecog 0", "ecog 1", "ecog 2"]
+    assert found["estimate"].is_monotonic_decreasing
+    quiet = lung.assign(event=np.where(lung["ecog"] == "ecog 2", 0, lung["event"]))
+    with pytest.raises(EstimationError, match="no event in ecog 2"):
+        Mortality(quiet, "ecog", 1000.0).failure_time_curves([200.0])
 
 
 def test_failure_times_are_counted_from_the_first_entry(table):

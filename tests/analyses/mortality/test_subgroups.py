@@ -13,6 +13,7 @@ from invariance.reading import around_the_mode
 
 import longsurv as ls
 from longsurv.analyses import Mortality
+from longsurv.analyses.mortality.arms import Comparison
 from longsurv.analyses.mortality.standardised_incidence import standardised_incidence
 from longsurv.analyses.mortality.subgroup_shrinkage import Shrinkage, shrink
 from longsurv.analyses.mortality.subgroup_split import Split, Trial
@@ -121,7 +122,8 @@ def log_partial(data: pd.DataFrame, X: np.ndarray, beta: np.ndarray) -> np.ndarr
 def split_of(data: pd.DataFrame) -> Split:
     """The patients by their level, as `Mortality.subgroups` splits them."""
     data = Mortality(data.assign(status=data["event"]), "arm", 100.0).data
-    return Trial(data, "arm", 0, 1, 100.0, "", (1,), "efron", None).split("level")
+    asked = (Comparison(1, 0),)
+    return Trial(data, "arm", (0, 1), asked, 100.0, "", (1,), "efron", None).split("level")
 
 
 def columns_of(data: pd.DataFrame) -> np.ndarray:
@@ -170,7 +172,7 @@ def test_its_density_against_the_definition_and_its_gradients(numeric_gradient) 
     data = small()
     split = split_of(data)
     shrinkage = Shrinkage.of(split, 1)
-    names, effects = shrinkage.each.design.fixed.names, list(split.effects.values())
+    names, effects = shrinkage.each.design.fixed.names, split.terms
     (own,) = set(names) - set(effects)  # the level's own hazard
     place = [names.index(name) for name in (own, *effects)]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,8 @@ import pandas as pd
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.changes import adjusted_p_values
 from longsurv.estimands.follow_up import by_group, follow_up, two_groups
-from longsurv.results.differences import pairs_of
+from longsurv.estimands.treatments import Compare, pairs_of
 from longsurv.words import listed
-
-type Compare = Literal["reference", "pairwise"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import identify
 from longsurv.likelihood.cox.existence import within_risk_sets
@@ -74,19 +76,22 @@ def priors_of(spec: CoxPH, treatment: str, prior: Prior) -> dict[str, Prior]:
     return dict.fromkeys(names, prior)
 
 
-def undetermined(spec: CoxPH, term: str) -> str:
+def undetermined(spec: CoxPH, term: str, weights: np.ndarray | None = None) -> str:
     """Say why the partial likelihood says nothing about a coefficient; "" if it does.
+
+    Or about a combination of coefficients, which `term` is then the name of.
 
     It depends on differences of covariates within risk sets only. Directions in which no risk set
     differs are those of no information at all, which is as good to see at 0 as anywhere, and
     better than at a maximum that separated groups may not have.
     """
-    j = spec.design.fixed.names.index(term)
+    names = spec.design.fixed.names
+    L = np.eye(len(names))[names.index(term)] if weights is None else weights
     information, rounding = within_risk_sets(spec.statistics)
-    if identify(information, rounding=rounding).flat.determined[j]:
+    if identify(information, rounding=rounding).flat.estimable(L)[0]:
         return ""
     events = spec.design.n_events
     whenever = "the only event" if events == 1 else f"each of the {events} events"
-    if not information[j, j] > rounding[j]:
+    if not L @ information @ L > L**2 @ rounding:
         return f"at {whenever} everybody still at risk was in one group"
     return f"among those at risk at {whenever} {term} cannot be told from the other covariates"

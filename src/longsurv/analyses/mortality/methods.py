@@ -70,6 +70,7 @@ def mortality_methods(
     level: float = 0.95,
     unit: str = "",
     with_sites: CoxPH | None = None,
+    all_arms: pd.DataFrame | None = None,
 ) -> MortalityMethods:
     """Compare the mortality of two groups by every method there is.
 
@@ -100,6 +101,8 @@ def mortality_methods(
         Of the times, for the sentences.
     with_sites : CoxPH, optional
         Model with the treatment, first, the covariates and an effect of the site.
+    all_arms : DataFrame, optional
+        The data of all arms of a study of several, which weights make alike; as `data`.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def mortality_methods(
     counts = Counts(next(dead), len(mine), next(dead), len(others))
     ask = Question(
         data, treatment, float(horizon), group, reference, counts, draws, seed, level, unit,
-        arms=int(spec.data[treatment].nunique()),
+        arms=int(spec.data[treatment].nunique()), everyone=all_arms,
     )  # fmt: skip
     rows = _cox_rows(ask, spec, "", priors)
     if adjusted is not None:

@@ -33,6 +33,7 @@ from longsurv.analyses.mortality.arms import (
     patients_of,
 )
 from longsurv.analyses.mortality.competing import CompetingEvents, competing_events
+from longsurv.analyses.mortality.failure_times import Kind, failure_time_curves
 from longsurv.analyses.mortality.methods import mortality_methods
 from longsurv.analyses.mortality.methods_table import MortalityMethods, together
 from longsurv.analyses.mortality.prior_grid import PriorGrid, prior_grid
@@ -235,7 +236,8 @@ class Mortality:
 
         Of several arms, with none named by `group` and `reference`, the answers of every
         comparison, with its name in the column `comparison`. Models of the hazard and of the time
-        are of all arms; every other method is of the two compared.
+        are of all arms, and weights make all of them alike; every other method is of the two
+        compared.
 
         Parameters
         ----------
@@ -260,7 +262,7 @@ class Mortality:
         return mortality_methods(
             self.pair, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
-            unit=self._unit, with_sites=self.cox_sites,
+            unit=self._unit, with_sites=self.cox_sites, all_arms=self.data,
         )  # fmt: skip
 
     def standardised(
@@ -293,6 +295,36 @@ class Mortality:
             pr.TREATMENT["weak"] if prior is None else prior, treated=self.comparison.group,
             reference=self.comparison.reference, draws=draws, seed=seed, level=level,
         )  # fmt: skip
+
+    def failure_time_curves(
+        self, times: Sequence[float], *, kind: Kind = "Weibull", level: float = 0.95
+    ) -> pd.DataFrame:
+        """Survival had all patients been in each arm, by an accelerated failure time model.
+
+        For readers who do not believe in proportional hazards: the logarithm of the time is linear
+        in treatment and covariates. Competing events are censoring. Fitted by lifelines.
+
+        Parameters
+        ----------
+        times : sequence of float
+            From the first entry to the last exit, which the horizon ends.
+        kind : {"Weibull", "log-normal", "log-logistic"}
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            A row an arm and time, the reference first: group, time, estimate, std_error, conf_low,
+            conf_high, note; averaged over the patients of all arms, as `standardised_survival`.
+
+        Raises
+        ------
+        EstimationError
+            If the data do not determine the model, as where nobody of an arm has the event.
+        """
+        spec = self.cox_adjusted or self.cox
+        return failure_time_curves(spec, self._treatment, self.arms, times, kind, level)
 
     def prior_grid(
         self,
@@ -380,12 +412,16 @@ class Mortality:
         chains: int = 4,
         seed: int = 1,
         level: float = 0.95,
+        kind: Compare = "reference",
     ) -> SubgroupEffects:
         """Whether the effect differs between subgroups: hazard ratios and risk differences of each
         level of each column, the test of no difference between levels, and the same shrunken.
 
         With fewer than five events a coefficient the model of a column has Firth's penalty. A level
         without an answer has the reason. See `longsurv.analyses.mortality.subgroups`.
+
+        Of several arms one model has all. With none named by `group` and `reference`, the answers
+        are of every comparison, with its name in the column `comparison`.
 
         Parameters
         ----------
@@ -395,6 +431,8 @@ class Mortality:
             Of the posteriors.
         level : float
             Of all intervals.
+        kind : {"reference", "pairwise"}
+            Of several arms every other with the reference, or every arm with every earlier one.
 
         Returns
         -------
@@ -405,15 +443,16 @@ class Mortality:
         DataError
             For a column that there is not, or that has no subgroups.
         """
-        group, _, reference, _ = two_groups(self.pair, self._treatment)
-        rows = self._cox(f" + {self.adjust}" if self.adjust else "", data=self.pair).design.rows
+        named = len(self.arms) == 2 or self.group is not None or self.reference is not None
+        asked = [self.comparison] if named else comparisons_of(self.arms, kind)
+        rows = self._cox(f" + {self.adjust}" if self.adjust else "").design.rows
         trial = Trial(
-            self.pair.iloc[rows], self._treatment, reference, group, self._horizon, self.adjust,
-            self._happened(), self.ties, self.functions,
+            self.data.iloc[rows], self._treatment, tuple(self.arms), tuple(asked), self._horizon,
+            self.adjust, self._happened(), self.ties, self.functions,
         )  # fmt: skip
         return subgroup_effects(
             trial, columns, draws=draws, chains=chains, seed=seed, level=level,
-            excluded=len(self.pair) - len(rows),
+            excluded=len(self.data) - len(rows),
         )  # fmt: skip
 
     def landmark(

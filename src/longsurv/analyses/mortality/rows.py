@@ -134,7 +134,10 @@ class Question:
     unit : str
         Of the times, in words; empty if it is not known.
     arms : int
-        Of the study. Models of the hazard are of all of them, other methods of the two compared.
+        Of the study. Models of the hazard are of all of them, and weights make all of them alike;
+        other methods are of the two compared.
+    everyone : DataFrame, optional
+        The follow-up of all arms, where there are more than two.
     """
 
     data: pd.DataFrame
@@ -148,6 +151,12 @@ class Question:
     level: float
     unit: str = ""
     arms: int = 2
+    everyone: pd.DataFrame | None = None
+
+    @property
+    def weighted(self) -> pd.DataFrame:
+        """The follow-up of all arms, which weights make alike."""
+        return self.data if self.everyone is None else self.everyone
 
     @property
     def in_one_model(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from longsurv.analyses.mortality.arms import Comparison
 from longsurv.analyses.mortality.drawn_incidence import CoxDraws
 from longsurv.analyses.mortality.effect import undetermined
 from longsurv.analyses.mortality.rows import LIMITS, Row, attempt, row_of
@@ -17,6 +18,7 @@ from longsurv.analyses.mortality.standardised_incidence import (
     drawn_under,
     incidence_under,
 )
+from longsurv.analyses.mortality.subgroup_interaction import interactions
 from longsurv.analyses.mortality.subgroup_shrinkage import (
     MEAN,
     SPREAD,
@@ -27,11 +29,7 @@ from longsurv.analyses.mortality.subgroup_shrinkage import (
 from longsurv.analyses.mortality.subgroup_split import Split, Trial, fitted
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.standardised import of_draws
-from longsurv.inference.scoring import ascend
-from longsurv.likelihood import cox
-from longsurv.likelihood.cox.existence import columns
 from longsurv.records import Fields
-from longsurv.results.reference import chi2_p_value
 from longsurv.words import plural
 
 if TYPE_CHECKING:
@@ -47,7 +45,9 @@ QUANTITIES: tuple[Quantity, ...] = ("hazard ratio", "risk difference")
 SHRUNKEN = f"shrunken, mean {MEAN}, spread {SPREAD}"
 ARMS = ("reference", "treated")
 
-type ByLevel = dict[str, list[Row]]
+type Asked = tuple[str, Comparison]
+"""A level, and the two arms compared in it."""
+type ByLevel = dict[Asked, list[Row]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,65 +69,63 @@ class Answers:
     seed: int
     level: float
 
-    def frequentist(self, split: Split) -> tuple[ByLevel, Fields]:
-        """Rows by level, and the test that all are alike.
+    def frequentist(self, split: Split) -> tuple[ByLevel, list[Fields]]:
+        """Rows by level and comparison, and the tests that all levels are alike.
 
         Parameters
         ----------
         split : Split
         """
-        blanks = {name: _blanks("frequentist", "Cox") for name in split.levels}
-        test: Fields = {
-            "column": split.column,
-            "levels": len(split.effects),
-            "method": "",
-            "note": "",
-        }
-        rows = _silent(split, blanks)
+        blanks = self._blanks(split, "frequentist", "Cox")
+        rows = self._silent(split, blanks)
+        test: Fields = {"column": split.column, "levels": len(split.effects), "method": ""}
         if not split.effects:
-            return rows, test | {"note": "no level has an answer"}
+            return rows, [test | {"note": "no level has an answer"}]
         try:
             fits = [fitted(spec) for spec in split.separate]
         except LongsurvError as error:
             why = str(error)
-            return _all_silent(rows, split, blanks, why), test | {"note": why}
-        for name in split.effects:
-            hazard, risk = (row._replace(method=fits[0].method) for row in blanks[name])
-            rows[name] = [
-                *attempt(partial(self._ratio, fits[0], split, name, hazard), hazard),
-                *attempt(partial(self._risk, fits, split, name, risk), risk),
+            return _all_silent(rows, blanks, why), [test | {"note": why}]
+        for asked in blanks.keys() - rows.keys():
+            hazard, risk = (row._replace(method=fits[0].method) for row in blanks[asked])
+            rows[asked] = [
+                *attempt(partial(self._ratio, fits[0], split, asked, hazard), hazard),
+                *attempt(partial(self._risk, fits, split, asked, risk), risk),
             ]
-        return rows, test | _interaction(fits[0], list(split.effects.values()))
+        return rows, [test | found for found in interactions(fits[0], split)]
 
-    def _ratio(self, fit: SurvivalEstimate, split: Split, name: str, blank: Row) -> list[Row]:
-        why = _why(split, name)
-        row = fit.tidy(self.level).set_index("term").loc[split.effects[name]]
+    def _ratio(self, fit: SurvivalEstimate, split: Split, asked: Asked, blank: Row) -> list[Row]:
+        why = self._why(split, asked)
+        row = fit.contrast(_combination(split, asked), self.level).iloc[0]
         if why or math.isnan(row["estimate"]):
             raise EstimationError(why or " ".join(fit.flags) or "the data do not determine it")
         with np.errstate(over="ignore"):
             return [blank.filled({name: float(np.exp(row[name])) for name in LIMITS})]
 
     def _risk(
-        self, fits: Sequence[SurvivalEstimate], split: Split, name: str, blank: Row
+        self, fits: Sequence[SurvivalEstimate], split: Split, asked: Asked, blank: Row
     ) -> list[Row]:
-        frames = split.under_either(split.separate[0], name)
+        frames = split.under_either(split.separate[0], *asked)
         table = incidence_under(fits, frames, ARMS, self.trial.horizon, level=self.level)
         return [blank.filled(table.set_index("term").loc["risk difference"])]
 
     def bayes(self, split: Split) -> tuple[ByLevel, ShrunkenSubgroups | None]:
-        """Rows by level, and the posterior that they are from; None for all patients together.
+        """Rows by level and comparison, and the posterior that they are from; None for all
+        patients together.
 
         Parameters
         ----------
         split : Split
         """
         method = SHRUNKEN if split.column else f"posterior, {MEAN}"
-        blanks = {name: _blanks("bayes", method) for name in split.levels}
-        rows = _silent(split, blanks)
+        blanks = self._blanks(split, "bayes", method)
+        rows = self._silent(split, blanks)
         if not split.effects:
             return rows, None
+        asked_of = [asked for asked in blanks if asked not in rows]
         try:
-            known = [name for name in split.effects if not _why(split, name)]
+            reasons = {asked: self._why(split, asked) for asked in asked_of}
+            known = {level for (level, _), why in reasons.items() if not why}
             if not known or (split.column and len(known) < 2):
                 raise EstimationError(
                     f"{plural(len(known), 'level')} of {split.column or 'all'} can have an "
@@ -136,22 +134,24 @@ class Answers:
             posts = [self._posterior(split, cause) for cause in split.causes]
             some = [CoxDraws.of(post).thinned(FOR_RISKS) for post in posts]
         except LongsurvError as error:
-            return _all_silent(rows, split, blanks, str(error)), None
-        for name, term in split.effects.items():
-            why = _why(split, name)
-            if why:
-                reason = f"the posterior is that of the other levels: {why}"
-                rows[name] = [row.silent(reason) for row in blanks[name]]
+            return _all_silent(rows, blanks, str(error)), None
+        for asked in asked_of:
+            hazard, risk = blanks[asked]
+            if reasons[asked]:
+                reason = f"the posterior is that of the other levels: {reasons[asked]}"
+                rows[asked] = [row.silent(reason) for row in (hazard, risk)]
                 continue
-            hazard, risk = blanks[name]
-            log_hr = posts[0].coefficients[..., posts[0].names.index(term)]
+            found = split.effects[asked[0]]
+            places = [posts[0].names.index(term) for term in found.terms]
+            log_hr = posts[0].coefficients[..., places] @ found.weights(asked[1])
             low, middle, high = np.exp(np.quantile(log_hr, tails(self.level)))
             hazard = hazard._replace(
                 estimate=float(middle), conf_low=float(low), conf_high=float(high),
                 prob_benefit=float((log_hr < 0).mean()),
             )  # fmt: skip
-            make = partial(self._drawn_risk, some, split, name, risk)
-            rows[name] = [hazard, *attempt(make, risk)]
+            rows[asked] = [
+                hazard, *attempt(partial(self._drawn_risk, some, split, asked, risk), risk)
+            ]  # fmt: skip
         first = posts[0]
         return rows, first if isinstance(first, ShrunkenSubgroups) else None
 
@@ -161,68 +161,52 @@ class Answers:
         if split.column:
             return shrink(split, cause, **how)
         spec = split.separate[split.causes.index(cause)]
-        post = spec.sample(priors={split.effects[split.levels[0]]: MEAN}, **how)
-        return cast("SurvivalPosterior", post)
+        return cast(
+            "SurvivalPosterior", spec.sample(priors=dict.fromkeys(split.terms, MEAN), **how)
+        )
 
     def _drawn_risk(
-        self, posts: Sequence[CoxDraws], split: Split, name: str, blank: Row
+        self, posts: Sequence[CoxDraws], split: Split, asked: Asked, blank: Row
     ) -> list[Row]:
-        frames = split.under_either(split.separate[0], name)
+        frames = split.under_either(split.separate[0], *asked)
         risks = drawn_under(posts, frames, self.trial.horizon)
         table = of_draws(risks, ARMS, self.level).set_index("term")
         found = table.loc["risk difference"]
         return [blank.filled(found)]
 
+    def _why(self, split: Split, asked: Asked) -> str:
+        """Why the data say nothing about the effect in a level; empty if they do."""
+        (level, one), spec = asked, split.separate[0]
+        found = split.effects[level]
+        if len(self.trial.arms) == 2:
+            return undetermined(spec, found.terms[0])
+        return undetermined(spec, f"{one.words} in {level}", _combination(split, asked))
 
-def _why(split: Split, name: str) -> str:
-    """Why the data say nothing about the effect in a level; empty if they do."""
-    return undetermined(split.separate[0], split.effects[name])
+    def _blanks(self, split: Split, engine: str, method: str) -> ByLevel:
+        return {
+            (level, one): [row_of(quantity, method, engine, "") for quantity in QUANTITIES]
+            for level in split.levels
+            for one in self.trial.comparisons
+        }
+
+    def _silent(self, split: Split, blanks: ByLevel) -> ByLevel:
+        """Rows of levels that cannot have an answer."""
+        reasons = {asked: split.absent(*asked) for asked in blanks}
+        return {
+            asked: [row.silent(why) for row in blanks[asked]]
+            for asked, why in reasons.items()
+            if why
+        }
 
 
-def _blanks(engine: str, method: str) -> list[Row]:
-    return [row_of(quantity, method, engine, "") for quantity in QUANTITIES]
+def _combination(split: Split, asked: Asked) -> np.ndarray:
+    """The log hazard ratio of two arms in a level, of all coefficients, shape (p,)."""
+    found, names = split.effects[asked[0]], split.separate[0].design.fixed.names
+    weights = np.zeros(len(names))
+    weights[[names.index(term) for term in found.terms]] = found.weights(asked[1])
+    return weights
 
 
-def _silent(split: Split, blanks: ByLevel) -> ByLevel:
-    """Rows of levels that cannot have an answer."""
-    return {
-        name: [row.silent(split.reasons[name]) for row in blanks[name]] for name in split.reasons
-    }
-
-
-def _all_silent(rows: ByLevel, split: Split, blanks: ByLevel, why: str) -> ByLevel:
-    return rows | {name: [row.silent(why) for row in blanks[name]] for name in split.effects}
-
-
-def _interaction(fit: SurvivalEstimate, terms: Sequence[str]) -> Fields:
-    """Twice the (penalised) log-likelihood that one effect in all levels loses.
-
-    Under Firth's penalty that of the model with all effects is kept (Heinze and Schemper 2001).
-    """
-    free = [fit.names[int(j)] for j in fit.optimum.free]
-    own = [free.index(term) for term in terms if term in free]
-    firth = fit.penalty == "firth"
-    method = f"likelihood ratio{', Firth' if firth else ''}"
-    if len(own) < 2:
-        return {"method": method, "note": "fewer than two levels have an answer"}
-    data = columns(fit.data, fit.optimum.free)
-    others = [j for j in range(len(free)) if j not in own]
-    C = np.zeros((len(free), len(others) + 1))
-    C[others, range(len(others))] = 1.0
-    C[own, -1] = 1.0
-    climbed = cox.firth_value_gradient_information if firth else cox.value_gradient_information
-
-    def common(gamma: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        value, gradient, information = climbed(data, C @ gamma)
-        return value, C.T @ gradient, C.T @ information @ C
-
-    start = np.linalg.lstsq(C, fit.coefficients[fit.optimum.free], rcond=None)[0]
-    top = ascend(common, start, exact=not firth)
-    if not top.converged:
-        return {"method": method, "note": f"the model of one effect: {top.status}"}
-    statistic = max(2.0 * (fit.optimum.value - top.value), 0.0)
-    df = len(own) - 1
-    return {
-        "levels": len(own), "statistic": statistic, "df": df,
-        "p_value": float(chi2_p_value(statistic, df)), "method": method,
-    }  # fmt: skip
+def _all_silent(rows: ByLevel, blanks: ByLevel, why: str) -> ByLevel:
+    left = blanks.keys() - rows.keys()
+    return rows | {asked: [row.silent(why) for row in blanks[asked]] for asked in left}

@@ -1,15 +1,17 @@
 """The patients of a mortality study by the levels of one column, and the Cox models of them.
 
-    h_i(t) = h_0(t) exp(x_i' b + gamma_g + theta_g a_i)
+    h_i(t) = h_0(t) exp(x_i' b + gamma_g + theta_g' a_i)
 
-for patient i of level g: gamma_g is the level's own hazard halfway between the two arms, theta_g
-the log hazard ratio of treatment in it (a_i is -1/2 in the reference and 1/2 in the other arm), x_i
-what is adjusted for.
+for patient i of level g: gamma_g is the level's own hazard halfway between the arms, x_i what is
+adjusted for, and theta_g' a_i how the hazard of the patient's arm differs from that. Of two arms
+a_i is -1/2 in the reference and 1/2 in the other, theta_g the log hazard ratio. Of k arms a_i are
+k - 1 orthogonal contrasts of length sqrt(1/2), so that independent theta_g of one variance v give
+every log hazard ratio of two arms the variance v, whichever arm is called the reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses.mortality.arms import Comparison
 from longsurv.analyses.mortality.carried import PER_COEFFICIENT
 from longsurv.design.names import quoted
 from longsurv.errors import EstimationError
@@ -30,8 +33,95 @@ if TYPE_CHECKING:
 
 EVERYBODY = "all patients"
 """The one level of all patients together."""
-HALF = 0.5
-"""Arms are coded as minus and plus this, so that neither is the one priors are about."""
+
+
+def arm_contrasts(count: int) -> np.ndarray:
+    """How arms are coded: columns that are orthogonal, sum to 0 and have sums of squares of 1/2.
+
+    Of two arms -1/2 and 1/2, so that neither is the one priors are about.
+
+    Parameters
+    ----------
+    count : int
+        Of the arms.
+
+    Returns
+    -------
+    ndarray, shape (count, count - 1)
+    """
+    codes = np.zeros((count, count - 1))
+    for j in range(1, count):
+        codes[:j, j - 1], codes[j, j - 1] = -1.0, j
+        codes[:, j - 1] /= np.sqrt(2.0 * j * (j + 1))
+    return codes
+
+
+@dataclass(frozen=True, eq=False)
+class LevelEffects:
+    """The effects of the arms in one level.
+
+    Attributes
+    ----------
+    terms : tuple of str
+        Their coefficients.
+    arms : tuple of hashable
+        The arms that patients of the level are in.
+    codes : ndarray, shape (arms, terms)
+        What each arm has in the coefficients' columns.
+    shares : ndarray, shape (terms, k - 1)
+        The coefficients that effects alike in all levels have here, in terms of those of all arms.
+    """
+
+    terms: tuple[str, ...]
+    arms: tuple[Hashable, ...]
+    codes: np.ndarray
+    shares: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, there: Sequence[Hashable], arms: Sequence[Hashable]) -> LevelEffects:
+        """Those of a level that has some of the arms.
+
+        Parameters
+        ----------
+        name : str
+            What its coefficients are called.
+        there, arms : sequence of hashable
+            The arms of its patients, two or more, and all arms.
+        """
+        codes, every = arm_contrasts(len(there)), arm_contrasts(len(arms))
+        shares = 2.0 * codes.T @ every[[list(arms).index(arm) for arm in there]]
+        one = codes.shape[1] == 1
+        terms = [name if one else f"{name}, {j}" for j in range(1, codes.shape[1] + 1)]
+        return cls(tuple(terms), tuple(there), codes, shares)
+
+    def has(self, comparison: Comparison) -> bool:
+        """Whether patients of the level are in both arms compared.
+
+        Parameters
+        ----------
+        comparison : Comparison
+        """
+        return comparison.group in self.arms and comparison.reference in self.arms
+
+    def weights(self, comparison: Comparison) -> np.ndarray:
+        """The log hazard ratio of two arms as a combination of the coefficients, shape (terms,).
+
+        Parameters
+        ----------
+        comparison : Comparison
+        """
+        found: np.ndarray = self.of_arm(comparison.group) - self.of_arm(comparison.reference)
+        return found
+
+    def of_arm(self, arm: Hashable) -> np.ndarray:
+        """What an arm has in the coefficients' columns, shape (terms,).
+
+        Parameters
+        ----------
+        arm : hashable
+        """
+        row: np.ndarray = self.codes[self.arms.index(arm)]
+        return row
 
 
 def levels_of(values: pd.Series) -> pd.Series:
@@ -73,8 +163,10 @@ class Trial:
     data : DataFrame
         Follow-up to the horizon, of patients with all covariates.
     treatment : str
-    reference, group : hashable
-        Its two levels.
+    arms : tuple of hashable
+        Its levels, the reference first.
+    comparisons : tuple of Comparison
+        Which of them are compared.
     horizon : float
     adjust : str
         Covariates, a right-hand side.
@@ -86,18 +178,22 @@ class Trial:
 
     data: pd.DataFrame
     treatment: str
-    reference: Hashable
-    group: Hashable
+    arms: tuple[Hashable, ...]
+    comparisons: tuple[Comparison, ...]
     horizon: float
     adjust: str
     causes: tuple[int, ...]
     ties: Ties
     functions: Functions | None
 
-    @cached_property
-    def treated(self) -> np.ndarray:
-        """Whether a patient is in the compared arm, shape (n,)."""
-        return np.asarray(self.data[self.treatment] == self.group, dtype=bool)
+    def in_arm(self, arm: Hashable) -> np.ndarray:
+        """Who is in an arm, shape (n,).
+
+        Parameters
+        ----------
+        arm : hashable
+        """
+        return np.asarray(self.data[self.treatment] == arm, dtype=bool)
 
     def together(self) -> Split:
         """All patients as one level."""
@@ -120,31 +216,37 @@ class Trial:
     def _split(self, column: str, level: pd.Series) -> Split:
         happened = self.data["status"].to_numpy() == 1
         counts, reasons, effects, kept = [], {}, {}, np.zeros(len(level), dtype=bool)
-        codes = {}
+        codes, sides, able = {}, {arm: self.in_arm(arm) for arm in self.arms}, {}
         for label in level.cat.categories:
             inside = np.asarray(level == label, dtype=bool)
-            for arm, side in ((self.reference, ~self.treated), (self.group, self.treated)):
+            for arm, side in sides.items():
                 mine = inside & side
                 row = (column, label, str(arm), int(mine.sum()), int((mine & happened).sum()))
                 counts.append(row)
-            events, treated = int((inside & happened).sum()), self.treated[inside]
-            patients = plural(len(treated), "patient")
+            there = [arm for arm, side in sides.items() if (inside & side).any()]
+            events, patients = int((inside & happened).sum()), plural(int(inside.sum()), "patient")
             if not events:
                 reasons[label] = f"no event in its {patients}"
                 continue
             kept |= inside  # without an event a level's likelihood is at its top without the level
-            if treated.all() or not treated.any():
-                arm = self.group if treated.all() else self.reference
-                reasons[label] = f"its {patients} are all in {arm}"
+            if len(there) == 1:
+                reasons[label] = f"its {patients} are all in {there[0]}"
                 continue
+            able[label] = there
+        arms = tuple(arm for arm in self.arms if any(arm in there for there in able.values()))
+        for label, there in able.items():
+            inside = np.asarray(level == label, dtype=bool)
             term = f"{self.treatment} in {column} {label}" if column else f"{self.treatment} arm"
-            effects[label] = term.replace("`", "'")
-            codes[effects[label]] = np.where(inside, np.where(self.treated, HALF, -HALF), 0.0)
+            found = LevelEffects.of(term.replace("`", "'"), there, arms)
+            effects[label] = found
+            for j, name in enumerate(found.terms):
+                of_arm = [np.where(sides[arm], found.of_arm(arm)[j], 0.0) for arm in there]
+                codes[name] = np.where(inside, np.sum(of_arm, axis=0), 0.0)
         data = self.data.assign(**codes, **{_factor(column): level})[kept].reset_index(drop=True)
         columns = ["column", "level", "arm", "patients", "events"]
         return Split(
             self, column, data, pd.DataFrame(counts, columns=columns), effects, reasons,
-            int(level.isna().sum()),
+            int(level.isna().sum()), arms,
         )  # fmt: skip
 
 
@@ -166,21 +268,24 @@ class Split:
         others.
     counts : DataFrame
         column, level, arm, patients, events.
-    effects : mapping of str to str
-        Coefficient of each level that may have an answer.
+    effects : mapping of str to LevelEffects
+        Of each level that may have an answer.
     reasons : mapping of str to str
         Why each other level has none.
     unknown : int
         Patients whose level is missing.
+    arms : tuple of hashable
+        Those that some level with an event has beside another.
     """
 
     trial: Trial
     column: str
     data: pd.DataFrame
     counts: pd.DataFrame
-    effects: Mapping[str, str]
+    effects: Mapping[str, LevelEffects]
     reasons: Mapping[str, str]
     unknown: int
+    arms: tuple[Hashable, ...]
 
     @property
     def without(self) -> str:
@@ -198,13 +303,37 @@ class Split:
         seen = set(self.data["status"])
         return tuple(k for k in self.trial.causes if k in seen)
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The coefficients of all levels' effects."""
+        return tuple(term for found in self.effects.values() for term in found.terms)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """What effects alike in all levels are in these coefficients, shape (terms, k - 1)."""
+        return np.vstack([found.shares for found in self.effects.values()])
+
+    def absent(self, label: str, comparison: Comparison) -> str:
+        """Why a level's patients cannot have an answer to a comparison; "" if they may.
+
+        Parameters
+        ----------
+        label : str
+        comparison : Comparison
+        """
+        if label in self.reasons:
+            return self.reasons[label]
+        there = self.effects[label].arms
+        lost = [arm for arm in (comparison.reference, comparison.group) if arm not in there]
+        return f"none of its patients is in {' or in '.join(map(str, lost))}" if lost else ""
+
     @cached_property
     def separate(self) -> tuple[CoxPH, ...]:
         """The models with an effect a level: of the event, then of every competing event."""
-        return tuple(self._model(tuple(self.effects.values()), k) for k in self.causes)
+        return tuple(self._model(self.terms, k) for k in self.causes)
 
-    def common(self, cause: int = 1) -> tuple[CoxPH, str]:
-        """The model with one effect in all levels that have one, and its coefficient.
+    def common(self, cause: int = 1) -> tuple[CoxPH, tuple[str, ...]]:
+        """The model with the same effects in all levels that have one, and their coefficients.
 
         Parameters
         ----------
@@ -212,11 +341,21 @@ class Split:
 
         Returns
         -------
-        tuple of CoxPH and str
+        tuple of CoxPH and tuple of str
         """
+        if np.linalg.matrix_rank(self.shares) < self.shares.shape[1]:
+            raise EstimationError(
+                f"some arms of {self.trial.treatment} are in no level of {self.column} together "
+                "with others, so their effects have no common mean"
+            )
         term = f"{self.trial.treatment} everywhere".replace("`", "'")
-        summed = self.data[list(self.effects.values())].sum(axis=1)
-        return self._model((term,), cause, self.data.assign(**{term: summed})), term
+        columns = self.data[list(self.terms)].to_numpy() @ self.shares
+        one = columns.shape[1] == 1
+        made = {
+            term if one else f"{term}, {j}": column for j, column in enumerate(columns.T, start=1)
+        }
+        terms = tuple(made)
+        return self._model(terms, cause, self.data.assign(**made)), terms
 
     def _model(self, terms: tuple[str, ...], cause: int, data: pd.DataFrame | None = None) -> CoxPH:
         trial, data = self.trial, self.data if data is None else data
@@ -234,13 +373,14 @@ class Split:
             )
         return spec
 
-    def under_either(self, spec: CoxPH, label: str) -> list[pd.DataFrame]:
+    def under_either(self, spec: CoxPH, label: str, comparison: Comparison) -> list[pd.DataFrame]:
         """The patients of a level, all in the reference and all in the other arm.
 
         Parameters
         ----------
         spec : CoxPH
         label : str
+        comparison : Comparison
 
         Returns
         -------
@@ -248,7 +388,11 @@ class Split:
         """
         rows = spec.data.iloc[spec.design.rows]
         rows = rows[np.asarray(rows[_factor(self.column)] == label, dtype=bool)]
-        return [rows.assign(**{self.effects[label]: arm}) for arm in (-HALF, HALF)]
+        found = self.effects[label]
+        return [
+            rows.assign(**dict(zip(found.terms, found.of_arm(arm), strict=True)))
+            for arm in (comparison.reference, comparison.group)
+        ]
 
 
 def fitted(spec: CoxPH) -> SurvivalEstimate:

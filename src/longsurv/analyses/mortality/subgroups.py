@@ -18,18 +18,20 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from longsurv.analyses import plots
+from longsurv.analyses.mortality.arms import Comparison
 from longsurv.analyses.mortality.subgroup_answers import QUANTITIES, SHRUNKEN, Answers, Quantity
 from longsurv.analyses.mortality.subgroup_shrinkage import ShrunkenSubgroups
 from longsurv.analyses.mortality.subgroup_split import Trial
 from longsurv.arguments import check_methods, checked, choice
 from longsurv.cohort.subgroups import subgroup_problem
-from longsurv.errors import DataError
+from longsurv.errors import DataError, LongsurvError
 from longsurv.numbers import p_value
+from longsurv.tables.display import DisplayTable
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
 from longsurv.tables.subgroups import side_by_side
 from longsurv.tables.summary import Summary
-from longsurv.words import plural
+from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +55,9 @@ CAUTION = (
 class SubgroupEffects(Readable):
     """The treatment's effect in subgroups, beside that in all patients.
 
+    Of several comparisons of arms every table but `counts` has the column `comparison`, as "high -
+    placebo", and `tests` a row of all arms together, too.
+
     Attributes
     ----------
     table : DataFrame
@@ -72,8 +77,8 @@ class SubgroupEffects(Readable):
     shrunken : mapping of str to ShrunkenSubgroups
         The posterior, by column.
     treatment : str
-    group, reference : str
-        The two arms.
+    comparisons : tuple of Comparison
+        Which arms are compared: each has `group`, `reference`, `name` and `words`.
     horizon, level : float
     excluded : int
         Patients left out because a covariate is missing.
@@ -87,8 +92,7 @@ class SubgroupEffects(Readable):
     spread: pd.DataFrame
     shrunken: Mapping[str, ShrunkenSubgroups]
     treatment: str
-    group: str
-    reference: str
+    comparisons: tuple[Comparison, ...]
     horizon: float
     level: float
     excluded: int = 0
@@ -96,9 +100,28 @@ class SubgroupEffects(Readable):
     @property
     def columns(self) -> list[str]:
         """The columns asked for."""
-        return list(self.tests["column"])
+        return list(dict.fromkeys(self.tests["column"]))
 
-    def of(self, quantity: Quantity, column: str | None = None) -> pd.DataFrame:
+    @property
+    def group(self) -> str:
+        """The arm compared, where there is one comparison."""
+        return str(self._only.group)
+
+    @property
+    def reference(self) -> str:
+        """The arm that it is compared with, where there is one comparison."""
+        return str(self._only.reference)
+
+    @property
+    def _only(self) -> Comparison:
+        if len(self.comparisons) > 1:
+            names = listed([one.name for one in self.comparisons])
+            raise LongsurvError(f"there are several comparisons, {names}: see comparisons")
+        return self.comparisons[0]
+
+    def of(
+        self, quantity: Quantity, column: str | None = None, *, comparison: str | None = None
+    ) -> pd.DataFrame:
         """The rows of one quantity.
 
         Parameters
@@ -106,6 +129,8 @@ class SubgroupEffects(Readable):
         quantity : {"hazard ratio", "risk difference"}
         column : str, optional
             Only of this column.
+        comparison : str, optional
+            Of several only of this one, as "high - placebo".
 
         Returns
         -------
@@ -117,6 +142,10 @@ class SubgroupEffects(Readable):
         chosen = self.table["quantity"] == quantity
         if column is not None:
             chosen &= self.table["column"] == column
+        if comparison is not None:
+            choice("comparison", comparison, [one.name for one in self.comparisons])
+            if len(self.comparisons) > 1:
+                chosen &= self.table["comparison"] == comparison
         return self.table[chosen].reset_index(drop=True)
 
     def diagnose(self) -> Mapping[str, Verdict]:
@@ -132,7 +161,9 @@ class SubgroupEffects(Readable):
             Prints as text and shows itself in a notebook.
         """
         tests = self.tests.assign(p_value=self.tests["p_value"].map(p_value))
-        why = self.table[~self.table["answered"]].drop_duplicates(["column", "level", "note"])
+        named = ["comparison"] if len(self.comparisons) > 1 else []
+        silent = self.table[~self.table["answered"]]
+        why = silent.drop_duplicates([*named, "column", "level", "note"])
         warnings = tuple(
             f"{column}: {verdict.words}"
             for column, verdict in self.diagnose().items()
@@ -142,10 +173,10 @@ class SubgroupEffects(Readable):
         if self.excluded:
             notes.append(f"{plural(self.excluded, 'patient')} left out: a covariate is missing")
         return Summary(
-            title=f"{self.treatment}: {self.group} against {self.reference} in subgroups",
+            title=f"{self.treatment}: {listed([o.words for o in self.comparisons])} in subgroups",
             words=(CAUTION,),
             tables=(
-                framed(side_by_side(self.table, self.counts, (self.reference, self.group))),
+                *(self._side_by_side(one) for one in self.comparisons),
                 framed(tests, "One hazard ratio in all levels", headers={"column": "subgroups"}),
             ),
             notes=(
@@ -157,12 +188,31 @@ class SubgroupEffects(Readable):
             warnings=warnings,
         )
 
-    def plot(self, quantity: Quantity = "hazard ratio", *, ax: Axes | None = None) -> Axes:
+    def _side_by_side(self, one: Comparison) -> DisplayTable:
+        """The levels of one comparison, alone and shrunken."""
+        rows = self.table
+        if len(self.comparisons) > 1:
+            rows = rows[rows["comparison"] == one.name]
+        arms = (str(one.reference), str(one.group))
+        return framed(
+            side_by_side(rows, self.counts, arms),
+            one.words.capitalize() if len(self.comparisons) > 1 else "",
+        )
+
+    def plot(
+        self,
+        quantity: Quantity = "hazard ratio",
+        *,
+        comparison: str | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
         """Draw every level's effect: as it is (faint) and shrunken (solid), over the overall one.
 
         Parameters
         ----------
         quantity : {"hazard ratio", "risk difference"}
+        comparison : str, optional
+            Which of several to draw, as "high - placebo".
         ax : matplotlib Axes, optional
             Whose place to take; by default those of a new figure of pyplot.
 
@@ -171,11 +221,15 @@ class SubgroupEffects(Readable):
         matplotlib Axes
             Its label (`get_label`) says in a sentence what it shows.
         """
-        return plots.subgroups(self.of(quantity), quantity, self.level, ax)
+        if comparison is None and len(self.comparisons) > 1:
+            names = listed([one.name for one in self.comparisons])
+            raise LongsurvError(f"name the comparison to draw with comparison=: {names}")
+        return plots.subgroups(self.of(quantity, comparison=comparison), quantity, self.level, ax)
 
 
 def _called(row: Mapping[str, object]) -> str:
-    return f"{row['column']} {row['level']}".strip()
+    whose = f", {row['comparison']}" if "comparison" in row else ""
+    return f"{row['column']} {row['level']}{whose}".strip()
 
 
 @checked
@@ -217,24 +271,35 @@ def subgroup_effects(
     rows, tests, spread = [], [], []
     shrunken: dict[str, ShrunkenSubgroups] = {}
     for split in splits:
-        by_level, test = found.frequentist(split)
+        by_level, tested = found.frequentist(split)
         drawn, of_column = found.bayes(split)
-        for name in split.levels:
-            rows += [(split.column, name, row) for row in (*by_level[name], *drawn[name])]
+        for one in trial.comparisons:
+            for name in split.levels:
+                both = (*by_level[name, one], *drawn[name, one])
+                rows += [(one.name, split.column, name, row) for row in both]
         if not split.column:
             continue
-        tests.append(test | {"note": "; ".join(filter(None, (test["note"], split.without)))})
+        tests += [
+            test | {"note": "; ".join(filter(None, (test["note"], split.without)))}
+            for test in tested
+        ]
         if of_column is not None:
             shrunken[split.column] = of_column
-            spread += of_column.spread_rows(split.column, level)
+            spread += [
+                {"comparison": one.name, **row}
+                for one in trial.comparisons
+                if of_column.has(one)
+                for row in of_column.spread_rows(split.column, level, one)
+            ]
     table = [
-        {"column": column, "level": name, **row.checked()._asdict()} for column, name, row in rows
+        {"comparison": one, "column": column, "level": name, **row.checked()._asdict()}
+        for one, column, name, row in rows
     ]
+    named = ["comparison"] if len(trial.comparisons) > 1 else []
     return SubgroupEffects(
-        pd.DataFrame(table, columns=COLUMNS),
+        pd.DataFrame(table, columns=[*named, *COLUMNS]),
         pd.concat([split.counts for split in splits], ignore_index=True),
-        pd.DataFrame(tests, columns=TESTED),
-        pd.DataFrame(spread, columns=SPREADS),
-        shrunken, trial.treatment, str(trial.group), str(trial.reference), trial.horizon, level,
-        excluded,
+        pd.DataFrame(tests, columns=[*named, *TESTED]),
+        pd.DataFrame(spread, columns=[*named, *SPREADS]),
+        shrunken, trial.treatment, trial.comparisons, trial.horizon, level, excluded,
     )  # fmt: skip

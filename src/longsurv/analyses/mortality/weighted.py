@@ -19,8 +19,10 @@ from longsurv.estimands.weighting import (
 
 def weighted_rows(ask: Question, adjust: str) -> list[Row]:
     """Rows of weighted risks and mean times; without covariates one, which says why."""
-    among = f", among {OVERLAP.who}"
-    whole = f", among {ATE.who}"
+    among, whole = f", among {OVERLAP.who}", f", among {ATE.who}"
+    if ask.arms > 2:
+        among = f", among patients who might have been in any of {ask.arms} arms"
+        whole += f" of {ask.arms} arms"
     left = ", others having left by competing events" if ask.competing else ""
     mean = f"mean time alive to {ask.end}, {ask.group} less {ask.reference}{among}"
     if ask.competing:
@@ -49,14 +51,14 @@ def weighted_rows(ask: Question, adjust: str) -> list[Row]:
         return [proportions.silent("name the covariates that decided treatment with adjust=")]
 
     def by_curves(row: Row, target: TargetName, quantity: str) -> list[Row]:
-        weights = propensity_weights(ask.data, ask.treatment, adjust, target=target)
-        found = weighted_comparison(weights, ask.data, ask.horizon, level=ask.level)
-        return [_filled(row, found, quantity)]
+        weights = propensity_weights(ask.weighted, ask.treatment, adjust, target=target)
+        found = weighted_comparison(weights, ask.weighted, ask.horizon, level=ask.level)
+        return [_filled(ask, row, found, quantity)]
 
     def by_both() -> list[Row]:
-        weights = propensity_weights(ask.data, ask.treatment, adjust)
-        found = doubly_robust_risk(weights, ask.data, ask.horizon, level=ask.level)
-        return [_filled(robust, found, "risk difference")]
+        weights = propensity_weights(ask.weighted, ask.treatment, adjust)
+        found = doubly_robust_risk(weights, ask.weighted, ask.horizon, level=ask.level)
+        return [_filled(ask, robust, found, "risk difference")]
 
     return [
         *attempt(lambda: _of_proportions(ask, proportions, adjust), proportions),
@@ -67,14 +69,17 @@ def weighted_rows(ask: Question, adjust: str) -> list[Row]:
 
 
 def _of_proportions(ask: Question, row: Row, adjust: str) -> list[Row]:
-    died = (ask.data["status"] == 1).to_numpy(dtype=float)
-    died[((ask.data["status"] == 0) & (ask.data["exit"] < ask.horizon)).to_numpy()] = np.nan
-    weights = overlap_weights(ask.data, ask.treatment, adjust)
+    data = ask.weighted
+    died = (data["status"] == 1).to_numpy(dtype=float)
+    died[((data["status"] == 0) & (data["exit"] < ask.horizon)).to_numpy()] = np.nan
+    weights = overlap_weights(data, ask.treatment, adjust)
     found = weighted_difference(weights, died, level=ask.level)
-    return [_filled(row, found, "difference", ask.late)]
+    return [_filled(ask, row, found, "difference", ask.late)]
 
 
-def _filled(row: Row, table: pd.DataFrame, quantity: str, more: str = "") -> Row:
+def _filled(ask: Question, row: Row, table: pd.DataFrame, quantity: str, more: str = "") -> Row:
+    if "comparison" in table:
+        table = table[table["comparison"] == f"{ask.group} - {ask.reference}"]
     found = table.set_index("quantity").loc[quantity]
     note = "; ".join(part for part in (str(found["note"]), more) if part)
     return row.filled({str(k): v for k, v in found.items() if k != "note"}, note)

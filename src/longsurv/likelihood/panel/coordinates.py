@@ -36,8 +36,8 @@ class Recentred:
     ----------
     arrays : tuple of ndarray
         What the compiled maps take: the coefficients' places, where those of each effect begin,
-        which is its pivot, their weights in it and regressions on it; then family, estimate and
-        standard error of each effect.
+        which is its pivot, their weights in it and regressions on it; then `Layout.families`, and
+        estimate and standard error of each effect.
     theta : ndarray, shape (d,)
         Where to begin.
     """
@@ -65,7 +65,7 @@ class Recentred:
                 np.concatenate([
                     m.cov @ m.weights / v for m, v in zip(members, variance, strict=True)
                 ]),
-                np.array([m.family for m in members]),
+                *layout.families,
                 np.array([m.effect for m in members]),
                 np.sqrt(variance),
             ),
@@ -73,8 +73,11 @@ class Recentred:
         )  # fmt: skip
 
     @classmethod
-    def of_effects(cls, places: np.ndarray, error: np.ndarray, theta: np.ndarray) -> Self:
-        """Those of one family whose effects are coefficients.
+    def of_effects(
+        cls, places: np.ndarray, error: np.ndarray, theta: np.ndarray,
+        families: tuple[np.ndarray, ...],
+    ) -> Self:  # fmt: skip
+        """Those of effects that are coefficients.
 
         Parameters
         ----------
@@ -83,11 +86,12 @@ class Recentred:
         error : ndarray, shape (K,)
             Their standard errors.
         theta : ndarray, shape (d,)
-            Mean, log spread and coefficients, the effects near their estimates.
+            Means, log spreads and coefficients, the effects near their estimates.
+        families : tuple of ndarray
+            As of `Layout.families`.
         """
-        K = np.arange(len(places) + 1)
-        one, none = np.ones(len(places)), np.zeros(len(places), dtype=np.int64)
-        return cls((places, K, K[:-1], one, one, none, theta[places], error), theta)
+        K, one = np.arange(len(places) + 1), np.ones(len(places))
+        return cls((places, K, K[:-1], one, one, *families, theta[places], error), theta)
 
     def start(self) -> np.ndarray:
         """The coordinates of theta's start, but for the effects, which are at u = 0."""
@@ -119,12 +123,16 @@ class Recentred:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _outward(x, coefficients, starts, pivots, weights, regression, family, estimate, error):
+def _outward(
+    x, coefficients, starts, pivots, weights, regression, shares, means, spreads, estimate, error
+):
     """theta at x, and log |d theta / d x| up to a constant."""
     theta = x.copy()
     log_jacobian = 0.0
-    for k in range(family.shape[0]):
-        mu, log_spread = x[2 * family[k]], x[2 * family[k] + 1]
+    for k in range(shares.shape[0]):
+        mu, log_spread = 0.0, x[spreads[k]]
+        for f in range(means.shape[0]):
+            mu += shares[k, f] * x[means[f]]
         spread = math.exp(log_spread)
         total = math.hypot(spread, error[k])
         h = (spread / total) ** 2
@@ -143,12 +151,15 @@ def _outward(x, coefficients, starts, pivots, weights, regression, family, estim
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pulled_back(
-    x, slope, coefficients, starts, pivots, weights, regression, family, estimate, error
-):
+    x, slope, coefficients, starts, pivots, weights, regression, shares, means, spreads, estimate,
+    error,
+):  # fmt: skip
     """Gradient of the log density of x, given that of theta."""
     gradient = slope.copy()
-    for k in range(family.shape[0]):
-        mu, log_spread = 2 * family[k], 2 * family[k] + 1
+    for k in range(shares.shape[0]):
+        log_spread, mu = spreads[k], 0.0
+        for f in range(means.shape[0]):
+            mu += shares[k, f] * x[means[f]]
         spread = math.exp(x[log_spread])
         total = math.hypot(spread, error[k])
         h = (spread / total) ** 2
@@ -162,7 +173,8 @@ def _pulled_back(
                 gradient[j] = slope[j] - through_pivot * weights[i]
                 by_effect += regression[i] * gradient[j]
         gradient[pivot] = by_effect * scale
-        gradient[mu] += by_effect * (1.0 - h)
-        bend = 2.0 * h * (estimate[k] - x[mu]) + scale * x[pivot]
+        for f in range(means.shape[0]):
+            gradient[means[f]] += shares[k, f] * (by_effect * (1.0 - h))
+        bend = 2.0 * h * (estimate[k] - mu) + scale * x[pivot]
         gradient[log_spread] += (1.0 - h) * (by_effect * bend + 1.0)
     return gradient

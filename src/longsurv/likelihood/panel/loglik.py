@@ -105,13 +105,20 @@ class Layout:
 
     @cached_property
     def contrasts(self) -> tuple[np.ndarray, ...]:
-        """Of each coefficient its marker and its weight in the effect; of each marker its
-        family."""
+        """Of each coefficient its marker and its weight in the effect; then `families`."""
         return (
             np.repeat(np.arange(len(self.members)), [len(m.weights) for m in self.members]),
             np.concatenate([m.weights for m in self.members]),
-            np.array([m.family for m in self.members]),
+            *self.families,
         )
+
+    @cached_property
+    def families(self) -> tuple[np.ndarray, ...]:
+        """The means' shares in each effect's, shape (markers, families), one family's mean each;
+        places of the means in the joint vector, and that of each effect's log spread."""
+        family = np.array([m.family for m in self.members])
+        shares = (family[:, None] == np.arange(self.n_families)).astype(float)
+        return shares, 2 * np.arange(self.n_families), 2 * family + 1
 
     @property
     def n_scalars(self) -> int:
@@ -130,7 +137,7 @@ class Layout:
 
     def effects(self, theta: np.ndarray) -> np.ndarray:
         """The effects, shape (..., markers), at joint vectors of shape (..., size)."""
-        marker, weights, _ = self.contrasts
+        marker, weights, *_ = self.contrasts
         by_marker = np.zeros((len(marker), len(self.members)))
         by_marker[np.arange(len(marker)), marker] = weights
         return theta[..., self.coefficients] @ by_marker
@@ -166,21 +173,26 @@ def log_density(layout: Layout, theta: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def hierarchy_density(theta, coefficients, marker, weights, family):
-    """Log density of the effects given their families' means and spreads, up to a constant, and
-    its gradient; theta begins with mean and log spread of each family."""
-    effects = np.zeros(family.shape[0])
+def hierarchy_density(theta, coefficients, marker, weights, shares, means, spreads):
+    """Log density of the effects given their means and spreads, up to a constant, and its gradient.
+
+    The mean of effect k is the sum of shares[k] times what theta has at the places `means`; its log
+    spread stands at spreads[k]."""
+    effects = np.zeros(shares.shape[0])
     for i in range(coefficients.shape[0]):
         effects[marker[i]] += weights[i] * theta[coefficients[i]]
     value, gradient = 0.0, np.zeros(theta.shape[0])
-    pulls = np.empty(family.shape[0])
-    for k in range(family.shape[0]):
-        mu, log_spread = 2 * family[k], 2 * family[k] + 1
+    pulls = np.empty(shares.shape[0])
+    for k in range(shares.shape[0]):
+        log_spread, mu = spreads[k], 0.0
+        for f in range(means.shape[0]):
+            mu += shares[k, f] * theta[means[f]]
         spread = math.exp(theta[log_spread])
-        z = (effects[k] - theta[mu]) / spread
+        z = (effects[k] - mu) / spread
         value -= 0.5 * z * z + theta[log_spread]
         pulls[k] = -z / spread
-        gradient[mu] += z / spread
+        for f in range(means.shape[0]):
+            gradient[means[f]] += shares[k, f] * (z / spread)
         gradient[log_spread] += z * z - 1.0
     for i in range(coefficients.shape[0]):
         gradient[coefficients[i]] += weights[i] * pulls[marker[i]]

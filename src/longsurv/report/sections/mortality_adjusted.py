@@ -89,12 +89,23 @@ def _picture(
     )
     caption = (
         "Percentage with the event, competing events censored, with pointwise 95 % bands."
-        " Weighted: by overlap weights from a propensity model."
+        f" Weighted: by overlap weights {of_arms(part['arms'])}from a propensity model."
         + " Standardised: averaged over all patients under a Cox model."
         * bool(part["standardised_for"])
     )
     label = f"Risks at the end: {said}."
     return Picture("adjusted-curves", draw, label, caption, "Curves of groups made alike, drawn")
+
+
+def of_arms(arms: int) -> str:
+    """That weights make more than the two groups alike, in words.
+
+    Parameters
+    ----------
+    arms : int
+        So many are weighted.
+    """
+    return f"of all {arms} arms " if arms > 2 else ""
 
 
 def curves_of(table: pd.DataFrame) -> pd.DataFrame:

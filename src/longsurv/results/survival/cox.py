@@ -260,7 +260,7 @@ class SurvivalEstimate(RatioEstimate):
     def concordance(self) -> Concordance:
         """Harrell's C: how often, of two patients, the one of higher hazard has the event first.
 
-        Pairs are of one stratum.
+        Pairs are of one stratum. For its standard error a row is one patient, whatever its weight.
 
         Returns
         -------

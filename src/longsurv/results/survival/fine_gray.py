@@ -12,7 +12,7 @@ import pandas as pd
 
 from longsurv.design.subdistribution import Subdistribution
 from longsurv.diagnostics.censoring_influence import censoring_influence
-from longsurv.diagnostics.cox_residuals import crossed, dfbeta
+from longsurv.diagnostics.cox_residuals import crossed, dfbeta, summed
 from longsurv.inference import Optimum
 from longsurv.likelihood import cox
 from longsurv.results.assemble import design_flags, undetermined_flag
@@ -110,8 +110,8 @@ class FineGrayEstimate(StraightLines, Estimate):
         design, made, names = spec.design, spec.made, spec.design.fixed.names
         kept, p = optimum.free, len(spec.design.fixed.names)
         naive = among_all(inverse(-optimum.hessian), kept, p)
-        moves = np.zeros((len(design.rows), p))
-        np.add.at(moves, made.source, dfbeta(data, optimum.x, naive, made.weight))
+        own = dfbeta(data, optimum.x, naive, made.weight)
+        moves = summed(own, made.source, len(design.rows))
         late = len(design.formula.surv) == 3
         if not known and not late:
             weight = np.ones(len(design.rows)) if design.weights is None else design.weights
@@ -254,8 +254,8 @@ class FineGrayEstimate(StraightLines, Estimate):
         naive = inverse(-self.optimum.hessian)
         naive = among_all(naive, self.optimum.free, len(self.names))
         n = len(self.design.rows)
-        beta = np.zeros((n, len(self.names)))
-        np.add.at(beta, made.source, dfbeta(self.data, self.coefficients, naive, made.weight))
+        own_beta = dfbeta(self.data, self.coefficients, naive, made.weight)
+        beta = summed(own_beta, made.source, n)
         cluster = self.design.patient if self.design.cluster is None else self.design.cluster
         cumulated = np.concatenate([[0.0], np.cumsum(jump)])
         out = np.zeros_like(H)
