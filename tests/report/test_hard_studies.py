@@ -216,6 +216,8 @@ STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] =
         "How much is the prior's: high against control", "What was not seen: low against control",
         "Corrected by Holm's method, p of the hazard ratios is", "two comparisons",
         "All comparisons together", "Dunnett's, of all groups against the reference",
+        "low against control, before to after: 95 % confidence intervals",
+        "After correction for 4 comparisons",
     )),
     "all censored early": (all_censored_early, ALL, (
         "Not estimated: the risk of death by 28 days under any prior.",

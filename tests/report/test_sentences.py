@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from longsurv.report import sentences
+from longsurv.report import sentences, sentences_answer
 from longsurv.report.sections.answer import short_answer
+from longsurv.report.sections.common import of_comparisons
 from longsurv.report.sections.simple import one_sided
 from longsurv.report.sentences import Answer
+from longsurv.report.sentences_answer import Risks
 
 
 def flipped(answer: Answer) -> Answer:
@@ -85,6 +88,33 @@ def test_changes_are_counted_by_engine_and_direction() -> None:
     assert "1 of 2 differences in change has" in bayes
     assert "correction for 3 comparisons 2 keep" in correction
     assert "and 1 by the false discovery rate" in correction
+
+
+def test_a_sentence_of_several_comparisons_is_said_once_with_their_names() -> None:
+    """And with none where it is of all of them."""
+    said = [("a against c", "The same."), ("b against c", "The same."), ("a against c", "Of a.")]
+    assert of_comparisons(said) == ["The same.", "a against c: of a."]
+    assert of_comparisons([("a against c", "One."), ("a against c", "Two.")]) == ["One.", "Two."]
+    some = [("a", "None."), ("b", "One."), ("c", "None.")]
+    assert of_comparisons(some) == ["a and c: none.", "b: one."]
+
+
+def test_corrected_p_values_are_of_all_comparisons_that_they_are_corrected_for() -> None:
+    answer = Answer(0.5, 0.3, 0.8, True, 0.01, 0.01)
+    of_three = ["CRP"], [answer], [answer], [0.03], [0.03], "drug"
+    assert not any("correction" in text for text in sentences.changes_summary(*of_three))
+    *_, text = sentences.changes_summary(*of_three, 3)
+    assert text.startswith("After correction for 3 comparisons 1 of these keeps p < 0.05")
+
+
+def test_a_risk_is_settled_by_both_engines() -> None:
+    clear, unclear = Answer(40.0, 5.0, 80.0, False), Answer(30.0, -2.0, 70.0, False)
+    risks = Risks("drug", "placebo", "death", "by 28 days", "", 0.5, 0.1, clear, 6)
+    assert "Chance hardly explains the higher risk" in sentences_answer.conclusion(risks, True)
+    both = replace(risks, posterior=clear)
+    assert "Chance hardly explains the higher risk" in sentences_answer.conclusion(both, True)
+    one = sentences_answer.conclusion(replace(risks, posterior=unclear), True)
+    assert one.startswith("The higher risk in drug is not settled: ")
 
 
 def test_markers_without_an_answer_are_named() -> None:

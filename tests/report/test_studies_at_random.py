@@ -227,6 +227,11 @@ def check_conclusion(drawn: Drawn, conclusion: str, doubts: str) -> None:
         assert "not settled" in conclusion
     elif low * high > 1e-9:
         assert ("lower" if high < 0 else "higher") in conclusion
+        # "Settled" is what both engines find.
+        posterior = re.search(r"\((.+) to (.+)\)", cells[2])
+        if posterior:
+            low, high = (float(x.replace(numbers.MINUS, "-")) for x in posterior.groups())
+            assert low * high == 0.0 or ("not settled" in conclusion) == (low * high < 0.0)
 
 
 def check_everywhere(drawn: Drawn) -> None:

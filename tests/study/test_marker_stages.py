@@ -14,13 +14,40 @@ from longsurv.analyses.markers.responses import CENSORED
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError
+from longsurv.estimands.changes import Change
 from longsurv.report.sections.scores import build
 from longsurv.report.terminal import checked
 from longsurv.study import STAGES, Study, StudyResults
 from longsurv.study.formulas import formula_problems
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
+from longsurv.study.missing import missing
 from longsurv.study.scored import reaches
 from longsurv.study.sites import site_words
 from longsurv.study.store import FitStore
+
+
+def test_what_is_missing_is_named_as_what_it_is() -> None:
+    """By its adjustment and its comparison, once for both engines, and every reason by itself."""
+    arms = [Change("phase", "first", "second", "arm", level, "a") for level in "bc"]
+    table = pd.DataFrame({
+        "marker": "x", "adjustment_label": ["Unadjusted", "Overlap-weighted", "Overlap-weighted"],
+        "engine": ["ml", "ml", "bayes"], "estimate": [1.0, np.nan, np.nan],
+        "reason": ["", "too few patients", "too few patients"],
+    })  # fmt: skip
+    study = make_study([Marker("x", "X")])
+    changes = pd.DataFrame({
+        "label": "X", "engine": "ml", "level": ["b", "c"], "reason": ["nobody has two values", ""],
+    })  # fmt: skip
+    parts = {ADJUSTMENTS: AdjustedPart(tuple((arm, table) for arm in arms))}
+    found = missing(study.cohort, (), changes, parts, {})
+    assert found == {
+        "X, maximum likelihood, b": "nobody has two values",
+        "X, overlap-weighted, b against a": "too few patients",
+        "X, overlap-weighted, c against a": "too few patients",
+    }
+    everywhere = changes.assign(reason="nobody has two values")
+    assert "X, maximum likelihood" in missing(study.cohort, (), everywhere, {}, {})
+
 
 KEYS = ("markers", "adjustments", "panel", "scores", "mortality")
 ASKED = tuple(stage for stage in STAGES if stage.key in KEYS)
@@ -268,10 +295,11 @@ def test_rare_categories_of_a_score_are_merged_on_request_only(study: Study, res
     assert len(design.levels) < len(counts)
     kinds = {(kind, quantity) for kind, _, quantity in merged.means}
     assert kinds == {("binary", "share"), ("ordinal", "share")}
-    text = " ".join(build(found)["scores"][0]["more"])
-    assert "Merged as asked" in text
-    assert "(ordinal model)" in text
-    assert "mean score" not in text
+    shown = build(found)["scores"][0]
+    assert "Merged as asked" in " ".join(shown["more"])
+    cells = [cell for row in shown["changes"].rows for cell in row]
+    assert any("Ordinal" in cell or "ordinal" in cell for cell in cells), cells
+    assert not any("ean" in cell for cell in cells)
     # A cut-off between two categories that are one leaves no share by that model.
     across = replace(asked, models=replace(study.models, least_category=17))
     (lost,) = across.run(progress=False, stages=ASKED).parts["scores"].scores

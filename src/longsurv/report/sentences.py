@@ -194,10 +194,17 @@ def changes_summary(
     holm: Sequence[float],
     fdr: Sequence[float],
     level: str,
+    corrected: int = 0,
 ) -> list[str]:
     """How many markers changed differently between the groups, by each engine and corrected.
 
     All sequences run over the same contrasts, in the same order.
+
+    Parameters
+    ----------
+    corrected : int
+        Comparisons that p-values are corrected for, those of other groups among them; by default
+        those here.
 
     Returns
     -------
@@ -219,9 +226,11 @@ def changes_summary(
             f"By Bayes {' credible '.join(by_bayes)}",
         ]
     comparisons = sum(not math.isnan(p) for p in holm)
-    if comparisons > 1:
+    of_these = " of these" * (corrected > comparisons)
+    if max(comparisons, corrected) > 1 and comparisons:
         sentences.append(
-            f"After correction for {comparisons} comparisons {_below(holm) or 'none'}"
+            f"After correction for {max(comparisons, corrected)} comparisons"
+            f" {_below(holm) or 'none'}{of_these}"
             f" {'keeps' if _below(holm) < 2 else 'keep'} p < 0.05 by Holm's method and"
             f" {_below(fdr) or 'none'} by the false discovery rate (Benjamini and Hochberg)."
         )

@@ -34,6 +34,8 @@ class Risks:
         The group's minus the reference's, in percentage points.
     events : int
         Of both groups together.
+    posterior : Answer, optional
+        The difference by Bayes, where there is one.
     """
 
     group: str
@@ -45,6 +47,7 @@ class Risks:
     reference_risk: float
     difference: Answer
     events: int
+    posterior: Answer | None = None
 
 
 def count(number: int) -> str:
@@ -147,7 +150,7 @@ def surviving(
 
 
 def conclusion(risks: Risks | None, randomised: bool | None, reason: str = "") -> str:
-    """What the data say about the event, plainly.
+    """What the data say about the event, plainly: settled is what both engines find.
 
     Parameters
     ----------
@@ -167,6 +170,11 @@ def conclusion(risks: Risks | None, randomised: bool | None, reason: str = "") -
             else "Which risk is lower is not settled."
         )
     way = "lower" if d.estimate < 0 else "higher"
+    if risks.posterior is not None and not risks.posterior.excludes_null:
+        return (
+            f"The {way} risk in {risks.group} is not settled: by maximum likelihood chance hardly"
+            " explains it, by Bayes it may."
+        )
     return f"Chance hardly explains the {way} risk in {risks.group}."
 
 

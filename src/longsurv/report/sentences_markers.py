@@ -141,11 +141,12 @@ def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str
             always.setdefault(known[0].direction, []).append(name)
         if {"lower", "higher"} <= ways:
             turned.append(name)
+    every = "every adjustment" + " that has an answer" * (len(asked) < len(adjusted))
     if always:
         which = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in always.items())
-        sentences.append(f"Clear under every adjustment: {which}.")
+        sentences.append(f"Clear under {every}: {which}.")
     else:
-        sentences.append("No marker is clear under every adjustment.")
+        sentences.append(f"No marker is clear under {every}.")
     if turned:
         sentences.append(f"Pointing one way or the other with the adjustment: {listed(turned)}.")
     return sentences

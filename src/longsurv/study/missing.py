@@ -17,6 +17,7 @@ from longsurv.study.joint_stage import JOINT, JointPart
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.model_result import ModelResult, Parts
 from longsurv.study.truncated_stage import TRUNCATED, WORST, TruncatedPart
+from longsurv.words import listed
 
 
 def missing(
@@ -46,8 +47,7 @@ def missing(
             reason = model.reasons.get(engine) or _no_answer(model.answers.get(engine))
             if reason:
                 found[f"{label}, {HOW[engine]}"] = reason
-    for row in changes[changes["reason"] != ""].to_dict("records"):
-        found.setdefault(f"{row['label']}, {HOW[row['engine']]}", row["reason"])
+    found |= _changes(changes, found)
     adjusted = _adjusted(cohort, parts.get(ADJUSTMENTS))
     worst = _worst(parts.get(TRUNCATED))
     joint = _joint(cohort, parts.get(JOINT))
@@ -73,16 +73,36 @@ def _every_term(result: Estimate) -> bool:
     return bool(result.tidy()["estimate"].notna().all())
 
 
+def _changes(changes: pd.DataFrame, models: Mapping[str, str]) -> dict[str, str]:
+    """Differences in change without an answer although their model has one: of which group, where
+    it is not every one."""
+    found: dict[str, str] = {}
+    for (label, engine, reason), lost in changes[changes["reason"] != ""].groupby(
+        ["label", "engine", "reason"], sort=False
+    ):
+        levels = [str(level) for level in lost["level"].unique()]
+        some = len(levels) < changes["level"].nunique()
+        if (model := f"{label}, {HOW[engine]}") not in models:
+            found.setdefault(f"{model}{f', {listed(levels)}' * some}", reason)
+    return found
+
+
 def _adjusted(cohort: Cohort, part: AdjustedPart | None) -> dict[str, str]:
     """Adjusted changes without an answer, those of one marker and reason once."""
-    found: dict[str, str] = {}
-    for _, table in part.tables if part else ():
+    found: dict[tuple[str, str, str], list[str]] = {}
+    tables = part.tables if part else ()
+    for change, table in tables:
         if "reason" not in table:
             continue
         for row in table[table["estimate"].isna()].to_dict("records"):
-            label = cohort.markers[row["marker"]].label
-            found.setdefault(f"{label}, adjusted for the baseline value", str(row["reason"]))
-    return found
+            label, how = cohort.markers[row["marker"]].label, str(row["adjustment_label"])
+            of = f", {change.level} against {change.reference}" if len(tables) > 1 else ""
+            named = found.setdefault((label, of, str(row["reason"])), [])
+            named += [how] * (how not in named)  # of both engines
+    return {
+        f"{label}, {listed([how[:1].lower() + how[1:] for how in named])}{of}": reason
+        for (label, of, reason), named in found.items()
+    }
 
 
 def _of_mortality(parts: Parts) -> dict[str, str]:

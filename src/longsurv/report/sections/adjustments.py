@@ -13,7 +13,7 @@ from longsurv.figures.adjustments import adjustments
 from longsurv.records import Record
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.sections import regression
-from longsurv.report.sections.common import Picture, role_column
+from longsurv.report.sections.common import Picture, compared_words, role_column
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.adjustments import adjustments_display
 from longsurv.study import lead
@@ -85,14 +85,15 @@ def _comparison(results: StudyResults, part: AdjustedPart, k: int) -> dict[str, 
     change, table = part.tables[k]
     line = regression.build(results, change, k)
     several = len(part.tables) > 1
-    which = f": {change.level} against {change.reference}, {change.start} to {change.end}"
+    which = compared_words(change, results.cohort.schema.time_unit)
+    said = [*summary(change, table), *([line[0]] if line else [])]
     return {
-        "text": [*summary(change, table), *([line[0]] if line else [])],
+        "text": [f"{which}: {said[0][:1].lower()}{said[0][1:]}", *said[1:]] if several else said,
         "line": line[1] if line else None,
         "picture": _picture(change, table, k),
         "table": adjustments_display(
             table,
-            "Difference in change under each adjustment" + (which if several else ""),
+            "Difference in change under each adjustment" + f": {which}" * several,
             role_column(results),
         ),
         "remarks": remarks(table),

@@ -11,7 +11,12 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.estimands.changes import adjusted_p_values
 from longsurv.report import sentences, sentences_answer, sentences_mortality
-from longsurv.report.sections.common import change_words, hazard_answers
+from longsurv.report.sections.common import (
+    change_words,
+    compared_words,
+    hazard_answers,
+    of_comparisons,
+)
 from longsurv.report.sections.headline import Headline, began, headline
 from longsurv.report.sections.markers import marker_sentences
 from longsurv.report.sections.mortality import reasons
@@ -147,7 +152,13 @@ def short_answer(results: StudyResults) -> ShortAnswer:
         paragraph=paragraph(results),
         question=question,
         mortality=tuple(mortality_sentences(results)),
-        leading=tuple(t for lead in leads(results) for t in leading_sentences(results, lead)),
+        leading=tuple(
+            of_comparisons(
+                (compared_words(lead.change, cohort.schema.time_unit), text)
+                for lead in leads(results)
+                for text in leading_sentences(results, lead)
+            )
+        ),
         markers=tuple(marker_sentences(results)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,10 +20,12 @@ from longsurv.records import Record
 from longsurv.report.sentences import Answer
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.estimands.changes import Change
     from longsurv.study import ModelResult, StudyResults
 
 WIDE, NARROW = 860.0, 358.0
@@ -169,11 +171,37 @@ def with_unit(label: str, unit: str) -> str:
     return f"{label} ({unit_text(unit)})" if unit else label
 
 
+def of_comparisons(said: Iterable[tuple[str, str]]) -> list[str]:
+    """Sentences that several comparisons may have in common, each once: with the names of those it
+    is of, unless it is of all of them.
+
+    Parameters
+    ----------
+    said : iterable of (str, str)
+        A comparison's name and a sentence about it.
+    """
+    found: dict[str, list[str]] = {}
+    every = set()
+    for name, text in said:
+        every.add(name)
+        found.setdefault(text, []).append(name)
+    return [
+        text if len(names) == len(every) else f"{listed(names)}: {text[:1].lower()}{text[1:]}"
+        for text, names in found.items()
+    ]
+
+
 def change_words(start: object, end: object, unit: str) -> str:
     """ "baseline to after" for phases, "per year" for one unit of time."""
     if isinstance(start, float | int) and isinstance(end, float | int):
         return f"per {unit_one(unit)}"
     return f"{start} to {end}"
+
+
+def compared_words(change: Change, unit: str) -> str:
+    """Which groups a difference in change compares, and when: "a against b, baseline to after"."""
+    when = change_words(change.start, change.end, unit)
+    return f"{change.level} against {change.reference}, {when}"
 
 
 def change_answer(row: pd.Series | Record) -> Answer | None:

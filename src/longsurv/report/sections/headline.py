@@ -13,7 +13,12 @@ from longsurv.report.sections.mortality_part import answer_of
 from longsurv.report.sections.mortality_target import emulated
 from longsurv.report.sentences_answer import Risks
 from longsurv.study.lead import Lead, began_apart, leads
-from longsurv.study.tables.mortality import crude_difference, told_risks, why_untold
+from longsurv.study.tables.mortality import (
+    crude_difference,
+    risk_differences,
+    told_risks,
+    why_untold,
+)
 from longsurv.study.terms import covariates_of, treatment_terms
 from longsurv.words import capital, listed, plural
 
@@ -108,11 +113,12 @@ def told(results: StudyResults) -> Risks | None:
     found = told_risks(results)
     if found is None:
         return None
-    unit = results.cohort.schema.time_unit
+    unit, beside = results.cohort.schema.time_unit, risk_differences(results)[0].get("bayes")
     return Risks(
         found.group, found.reference, results.cohort.event_name,
         sentences.by_when(found.horizon, unit), _observed(results), found.risk,
         found.reference_risk, answer_of(found.difference, ratio=False), found.events,
+        answer_of(beside, ratio=False) if beside else None,
     )  # fmt: skip
 
 

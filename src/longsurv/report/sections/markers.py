@@ -26,6 +26,7 @@ from longsurv.report.sections.common import (
     Picture,
     change_answer,
     change_words,
+    of_comparisons,
     role_column,
     unit_one,
     with_unit,
@@ -96,17 +97,17 @@ def marker_sentences(results: StudyResults) -> list[str]:
             else row["label"]
             for _, row in ml.iterrows()
         ]
-        found.extend(
-            sentences.changes_summary(
-                labels,
-                [change_answer(row) for _, row in ml.iterrows()],
-                [change_answer(row) for _, row in bayes.iterrows()],
-                ml["p_holm"].tolist(),
-                ml["p_fdr"].tolist(),
-                str(level),
-            )
+        said = sentences.changes_summary(
+            labels,
+            [change_answer(row) for _, row in ml.iterrows()],
+            [change_answer(row) for _, row in bayes.iterrows()],
+            ml["p_holm"].tolist(),
+            ml["p_fdr"].tolist(),
+            str(level),
+            int(changes["p_holm"].notna().sum()),
         )
-    return found or ["The study has no markers."]
+        found += [(f"{level} against {results.cohort.groups[0]}", text) for text in said]
+    return of_comparisons(found) or ["The study has no markers."]
 
 
 def _repeated(results: StudyResults) -> bool:

@@ -12,7 +12,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences
-from longsurv.report.sections.common import with_unit
+from longsurv.report.sections.common import of_comparisons, with_unit
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -56,16 +56,15 @@ def one_sided(results: StudyResults) -> list[str]:
         ml = changes[(changes["engine"] == "ml") & (changes["level"] == level)]
         null = np.where(ml["scale"] == "ratio", 1.0, 0.0)
         clear = (ml["conf_low"] > null) | (ml["conf_high"] < null)
-        found.append(
-            sentences.one_sided_significance(
-                level,
-                reference,
-                only[level],
-                only[reference],
-                ml.loc[clear, "label"].unique().tolist(),
-            )
+        text = sentences.one_sided_significance(
+            level,
+            reference,
+            only[level],
+            only[reference],
+            ml.loc[clear, "label"].unique().tolist(),
         )
-    return found
+        found.append((f"{level} against {reference}", text))
+    return of_comparisons(found)
 
 
 def _significant(table: pd.DataFrame, group: str) -> list[str]:
