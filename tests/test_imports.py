@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "faults": {"interrupts"},
     "interrupts": set(),
     "lazy": set(),
+    "own_order": set(),
     "times": set(),
     "reading": set(),
     "records": set(),
@@ -69,7 +70,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "console": set(),
     "__init__": None,
 }
-EVERYWHERE = {"arguments", "errors", "files", "lazy", "records", "words"}
+EVERYWHERE = {"arguments", "errors", "files", "lazy", "own_order", "records", "words"}
 ARRAYS_ONLY = {"likelihood", "inference"}
 
 # Slow to import: only inside the functions that need them.

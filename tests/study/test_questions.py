@@ -81,7 +81,7 @@ def test_the_first_screen_concludes_by_the_trial_and_says_what_time_did(admissio
     assert "12 fewer (2 to 21)" in said.risks
     assert "hance hardly explains" not in " ".join(said.sentences)
     assert said.conclusion.startswith("An emulated trial of beginning within 2")
-    assert "per 100: 1 fewer (10 fewer to 7 more)" in said.conclusion
+    assert "per 100: 1 fewer (11 fewer to 8 more)" in said.conclusion
     assert "delayed treatment" in said.doubts
     assert "makes begun look better whatever treatment does" in caution(results)
     assert said.conclusion in paragraph(results)
