@@ -250,6 +250,8 @@ def test_there_is_a_report_and_it_says_what_is_missing(name: str) -> None:
     assert_harmless(page, outline)
     assert len(page) < 5_000_000
     assert not NO_VALUE.search(text)
+    tables = re.findall(r'role="region" aria-label="([^"]*)"', page)
+    assert len(tables) == len(set(tables)), tables  # a reader hears which one it is
     for said in words:
         assert said in text, said
 

@@ -21,7 +21,7 @@ from scipy import stats
 from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp
-from longsurv.estimands.intervals import proportion, within
+from longsurv.estimands.intervals import drawn_limits, proportion, within
 from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.several_arms import compared
 from longsurv.estimands.treatments import Compare
@@ -296,15 +296,17 @@ def _percentiles(
         one, other = drawn[:, ratio].T
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.log(one / other)
-        values = values[np.isfinite(values)]
+        values = values[~np.isnan(values)]  # of two risks of 0
     else:
         values = drawn @ slope
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = drawn_limits(values, level) if len(values) else (math.nan, math.nan)
     if ratio is not None:
         low, high = np.exp([low, high])
     nothing = {"statistic": math.nan, "df": math.inf, "p_value": math.nan}
+    with np.errstate(invalid="ignore"):  # where resamples have no events, a ratio has no such error
+        spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
     return {
-        "std_error": float(values.std(ddof=1)), "conf_low": float(low), "conf_high": float(high),
+        "std_error": spread, "conf_low": float(low), "conf_high": float(high),
         **nothing,
     }  # fmt: skip
 

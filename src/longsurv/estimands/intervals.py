@@ -9,7 +9,25 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy import special
+
+
+def drawn_limits(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Quantiles of draws that leave as much on either side; infinite ones count as such.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        A ratio is infinite, or its logarithm, where a risk that was drawn is 0 or 1.
+    level : float
+    """
+    tails = [0.5 - level / 2.0, 0.5 + level / 2.0]
+    with np.errstate(invalid="ignore"):
+        between = np.quantile(values, tails)
+    # Between two infinite draws there is nothing to interpolate.
+    low, high = np.where(np.isnan(between), np.quantile(values, tails, method="nearest"), between)
+    return float(low), float(high)
 
 
 def mover(

@@ -24,7 +24,7 @@ from longsurv.arguments import checked
 from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.answered import ByBayes, ByLikelihood, Qualified
-from longsurv.estimands.intervals import proportion, within
+from longsurv.estimands.intervals import drawn_limits, proportion, within
 from longsurv.estimands.treatments import two_levels, with_treatment
 from longsurv.inference.specification import TableSpecification
 from longsurv.times import snapped
@@ -365,14 +365,16 @@ def of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFr
         strict=True,
     ):
         relative = "ratio" in term
-        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+        low, high = drawn_limits(values, level)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a ratio of 0 has no such error
+            spread = float((np.log(values) if relative else values).std(ddof=1))
         rows.append(
             {
                 "term": term,
                 "estimate": float(np.median(values) if relative else values.mean()),
-                "std_error": float((np.log(values) if relative else values).std(ddof=1)),
-                "conf_low": float(low),
-                "conf_high": float(high),
+                "std_error": spread,
+                "conf_low": low,
+                "conf_high": high,
             }
         )
     table = pd.DataFrame(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import pandas as pd
 
@@ -74,6 +75,18 @@ class DisplayTable:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     name: str = ""
+
+    def of(self, what: str) -> Self:
+        """The same with what it is of in its caption, if that does not say it.
+
+        Parameters
+        ----------
+        what : str
+            Such as which of several comparisons; empty where there is but one.
+        """
+        if not what or not self.caption or what in self.caption:
+            return self
+        return replace(self, caption=f"{self.caption}: {what}")
 
     @property
     def narrowest(self) -> tuple[int, ...]:

@@ -92,11 +92,9 @@ def _comparison(results: StudyResults, part: AdjustedPart, k: int) -> dict[str, 
         "line": line[1] if line else None,
         "picture": _picture(change, table, k),
         "table": adjustments_display(
-            table,
-            "Difference in change under each adjustment" + f": {which}" * several,
-            role_column(results),
-        ),
-        "remarks": remarks(table),
+            table, "Difference in change under each adjustment", role_column(results)
+        ).of(which * several),
+        "remarks": remarks(table).of(which * several),
     }
 
 

@@ -44,7 +44,8 @@ class Part:
     aside: bool = False
 
     def of_comparison(self, one: Comparison, place: int) -> Part:
-        """The part of one of several comparisons: named in the title, its figures apart.
+        """The part of one of several comparisons: named in the title and above each table, its
+        figures apart.
 
         Parameters
         ----------
@@ -56,6 +57,8 @@ class Part:
         def own[I: str | Picture | DisplayTable](item: I) -> I:
             if isinstance(item, Picture) and place:
                 return replace(item, name=f"{item.name}{OF_COMPARISON}{place + 1}")
+            if isinstance(item, DisplayTable):
+                return item.of(one.words)
             return item
 
         title = f"{self.title}: {one.words}"

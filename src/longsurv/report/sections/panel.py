@@ -9,7 +9,7 @@ import pandas as pd
 
 from longsurv.figures.shrinkage import shrinkage
 from longsurv.report import sentences_markers as sentences
-from longsurv.report.sections.common import NUMBERS_BELOW, Picture
+from longsurv.report.sections.common import NUMBERS_BELOW, Picture, compared_words
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.shrinkage import (
     families_display,
@@ -58,12 +58,13 @@ def _comparison(results: StudyResults, one: ShrunkenChange, k: int) -> dict[str,
     table = shrunken_table(results, one)
     families = families_table(one, table)
     several = len(results.study.contrasts) > 1
+    which = compared_words(one.change, results.cohort.schema.time_unit) * several
     return {
         "text": summary(one, table, families, several),
         "picture": _picture(one, table, families, k) if len(families) else None,
-        "table": shrunken_display(table),
-        "families": families_display(families),
-        "left_out": left_out_display(table),
+        "table": shrunken_display(table).of(which),
+        "families": families_display(families).of(which),
+        "left_out": left_out_display(table).of(which),
     }
 
 
