@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from timing import REFERENCE, Row, once, r_seconds, seconds
+from timing import REFERENCE, Row, once, peer_seconds, r_seconds, seconds
 
 from longsurv.analyses.mortality.prior_grid import prior_grid
 from longsurv.models import CoxPH, FineGray
@@ -49,6 +49,10 @@ def fits(folder: Path) -> Iterator[Row]:
     found = r_seconds("bench_coxph", data, folder, "efron", "3")
     if found:
         yield Row(work, "R survival", found[1])
+    for tool in ("survival", "greenwood"):
+        spent = peer_seconds(tool, data, folder, FORMULA, 1, "cox")
+        if spent is not None:
+            yield Row(work, f"{tool} (PyPI)", spent)
     work = "Cox, 1,000,000 x 10, daily ties"
     large = simulated_cohort(1_000_000)
     yield Row(
@@ -149,6 +153,10 @@ def sites(folder: Path) -> Iterator[Row]:
             found = r_seconds("bench_frailty", data, folder, kind, "3" if n < 20_000 else "1")
             if found:
                 yield Row(work, peer, found[1])
+            formula = "Surv(time, event) ~ arm + age + (1 | site)"
+            spent = kind == "gamma" and peer_seconds("greenwood", data, folder, formula, 1, kind)
+            if spent:
+                yield Row(work, "greenwood (PyPI)", spent, note="Breslow's ties")
 
 
 def fine_gray(folder: Path) -> Iterator[Row]:
@@ -172,3 +180,6 @@ def fine_gray(folder: Path) -> Iterator[Row]:
             found = r_seconds("bench_fine_gray", data, folder, peer, "3")
             if found:
                 yield Row(work, f"R {peer}", found[1])
+        spent = peer_seconds("greenwood", data, folder, formula, 1, "fine-gray")
+        if spent is not None:
+            yield Row(work, "greenwood (PyPI)", spent)
