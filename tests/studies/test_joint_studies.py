@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joint_cohorts import RECOVERED, Truth, joint, simulated
-from rank_bands import ecdf_counts, simultaneous_bands
+from rank_bands import check_uniform
 from scipy.stats import binom
 
 from longsurv import priors as pr
@@ -130,11 +130,7 @@ def check_calibration(repeats: int, seed: int, level: float, draws: int = 250) -
         for k, child in enumerate(np.random.SeedSequence(seed).spawn(repeats))
     ]
     table = pd.DataFrame(rows)
-    points = np.linspace(0.05, 0.95, 19)
-    low, high = simultaneous_bands(repeats, level, points)
-    for name in table:
-        counts = ecdf_counts(table[name].to_numpy(), points)
-        assert ((counts >= low) & (counts <= high)).all(), f"{name}: {counts} outside {low}..{high}"
+    check_uniform(table, level)
 
 
 @pytest.mark.slow

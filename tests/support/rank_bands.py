@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binom
 
 
@@ -27,3 +28,12 @@ def simultaneous_bands(
     extreme = 2.0 * np.minimum(below, above).min(axis=1)
     alpha = float(np.quantile(extreme, 1.0 - level))
     return binom.ppf(alpha / 2.0, n, points), binom.ppf(1.0 - alpha / 2.0, n, points)
+
+
+def check_uniform(table: pd.DataFrame, level: float) -> None:
+    """The ranks of every parameter, a column each and a row a cohort, stay inside their band."""
+    points = np.linspace(0.05, 0.95, 19)
+    low, high = simultaneous_bands(len(table), level, points)
+    for name in table:
+        counts = ecdf_counts(table[name].to_numpy(), points)
+        assert ((counts >= low) & (counts <= high)).all(), f"{name}: {counts} outside {low}..{high}"
