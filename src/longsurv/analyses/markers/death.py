@@ -41,7 +41,7 @@ from longsurv.estimands.proportional_odds import odds_posterior, proportional_od
 from longsurv.estimands.truncation import Composite, Outcome, survivor_bounds
 from longsurv.estimands.worst_rank import index_draws, rank_comparison
 from longsurv.numbers import exponential
-from longsurv.own_order import own_order
+from longsurv.own_order import in_own_order, own_order
 from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior
 
@@ -355,11 +355,8 @@ class DeathInMarkers:
             ask = partial(survivor_bounds, value, alive, treated, kept=kept)
             once = ask(np.ones((1, len(table))))
             order, rng = own_order(treated, alive, value), np.random.default_rng(seed)
-            back = np.argsort(order)
-            drawn = np.concatenate(
-                [ask(w[:, back]) for w in _weights(treated[order], draws, rng, engine)],
-                axis=1,
-            )
+            resamples = _weights(treated[order], draws, rng, engine)
+            drawn = np.concatenate([ask(in_own_order(w, order)) for w in resamples], axis=1)
         except LongsurvError as error:
             return [replace(blank, reason=str(error)) for blank in blanks]
         measured = alive & np.isfinite(value)

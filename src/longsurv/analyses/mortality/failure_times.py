@@ -105,6 +105,28 @@ class FailureTimes:
     scale: np.ndarray
     first: float
 
+    def ratio(self, column: int) -> tuple[float, float, float, float]:
+        """The factor by which a coefficient stretches the time, its Wald limits and p-value.
+
+        Parameters
+        ----------
+        column : int
+            Of the design.
+
+        Raises
+        ------
+        EstimationError
+            If it has run off.
+        """
+        row, scale = self.fit.summary.loc[(self.part, f"x{column}")], self.scale[column]
+        values = [float(row[name]) / scale for name in row.index if name.startswith("coef")]
+        spread = float(row["se(coef)"]) / scale
+        inside = 0 < spread < _FARTHEST and abs(values[0]) < _FARTHEST
+        if not (np.isfinite(values).all() and inside):
+            raise EstimationError("lifelines found no maximum")
+        low, high = (float(np.exp(v)) for v in values[-2:])
+        return float(np.exp(values[0])), low, high, float(row["p"])
+
 
 def fitted_times(spec: CoxPH, kind: str, term: str, level: float = 0.95) -> FailureTimes:
     """Fit a distribution of the time with the columns of a Cox model.
@@ -171,16 +193,7 @@ def time_ratio(
     kind : {"Weibull", "log-normal", "log-logistic"}
     level : float
     """
-    found = fitted_times(spec, kind, term, level)
-    j = spec.design.fixed.names.index(term)
-    row = found.fit.summary.loc[(found.part, f"x{j}")]
-    scale = found.scale[j]
-    values = [float(row[name]) / scale for name in row.index if name.startswith("coef")]
-    spread = float(row["se(coef)"]) / scale
-    if not (np.isfinite(values).all() and 0 < spread < _FARTHEST and abs(values[0]) < _FARTHEST):
-        raise EstimationError("lifelines found no maximum")
-    low, high = (float(np.exp(v)) for v in values[-2:])
-    return float(np.exp(values[0])), low, high, float(row["p"])
+    return fitted_times(spec, kind, term, level).ratio(spec.design.fixed.names.index(term))
 
 
 def failure_time_curves(
@@ -217,9 +230,9 @@ def failure_time_curves(
         raise EstimationError(
             nothing or f"{plural(events, 'event')} for {parameters} parameters of a distribution"
         )
+    found = fitted_times(spec, kind, terms[0], level)
     for term in terms:  # one that runs off has no limits, and no curve
-        time_ratio(spec, term, kind, level)
-    found = fitted_times(spec, kind, treatment, level)
+        found.ratio(spec.design.fixed.names.index(term))
     at, last = np.asarray(times, dtype=float), float(spec.design.exit.max())
     if not len(at) or at.min() < found.first or at.max() > last:
         raise LongsurvError(
