@@ -33,7 +33,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_posterior
 from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
-from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.parted import block_kernel_of
 from longsurv.models.lmm_climb import LMMKernel, climb, scaled_kernel, statistics, term_kernel
 from longsurv.models.lmm_priors import columns_of_priors, default_priors, prior_stack
 from longsurv.models.lmm_twin import twin
@@ -111,7 +111,7 @@ class LMM:
         """The likelihood that is climbed, in orthogonal columns of Z."""
         if self.design.structured:
             return term_kernel(self.design)
-        return BlockKernel(self.statistics, self.design.random.blocks)
+        return block_kernel_of(self.statistics, self.design.random.blocks)
 
     @cached_property
     def sampled(self) -> LMMKernel:

@@ -17,6 +17,7 @@ from longsurv.likelihood.lmm import crossed, dense
 from longsurv.likelihood.lmm.blocks import BlockKernel, Rows
 from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.parted import block_kernel_of
 from longsurv.results.mixed.undetermined import degenerate
 from longsurv.words import cannot_be_fitted
 
@@ -53,7 +54,7 @@ def block_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKerne
     """The likelihood of a design without structure, in centred columns of Z."""
     X, y, Z = weighted(d, d.fixed.X, d.y, d.Z)
     rows = Rows(X, y, Z, d.group, len(d.labels))
-    return BlockKernel(statistics(d, columns[0].to), d.random.blocks, rows)
+    return block_kernel_of(statistics(d, columns[0].to), d.random.blocks, rows)
 
 
 def term_kernel(

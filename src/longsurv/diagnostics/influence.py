@@ -355,8 +355,6 @@ def without_patient(data: LMMData, i: int, X: np.ndarray, y: np.ndarray) -> LMMD
     ztz, ztw = np.delete(data.ztz, i, axis=0), np.delete(data.ztw, i, axis=0)
     return replace(
         data,
-        ztz=ztz,
-        ztw=ztw,
         blocks=(in_blocks(ztz), in_blocks(ztw)),
         cross=data.cross - W.T @ W,
         nobs=data.nobs - len(y),

@@ -1,6 +1,7 @@
 """Linear mixed models, random effects integrated out."""
 
 from longsurv.likelihood.lmm.loglik import (
+    ProfiledLikelihood,
     coefficients,
     loglik,
     profile,
@@ -11,6 +12,7 @@ from longsurv.likelihood.lmm.statistics import LMMData, prepare
 
 __all__ = [
     "LMMData",
+    "ProfiledLikelihood",
     "coefficients",
     "loglik",
     "prepare",

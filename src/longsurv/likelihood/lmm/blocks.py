@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -126,7 +126,7 @@ class BlockKernel:
         first = self.data.p + 1 + self.data.q
         return np.concatenate([np.arange(first), first + packed(*self.elements)])
 
-    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
+    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> BlockKernel:
         """The likelihood of (Q, y - Q Q'y) @ turn in their place."""
         return replace(self, data=self.data.turned(turn, r, beta_ols))
 
@@ -225,7 +225,10 @@ class BlockKernel:
     def peak(self, x: np.ndarray, reml: bool) -> Peak:
         """Everything at the free elements of Lam a climb ended at."""
         lam = self.factor(x)
-        at = lmm.profile(self.data, lam, reml)
+        return self.peak_at(lam, lmm.profile(self.data, lam, reml))
+
+    def peak_at(self, lam: np.ndarray, at: lmm.ProfiledLikelihood) -> Peak:
+        """The same from the profile at Lam."""
         return Peak(
             point=self._point(
                 lmm.coefficients(self.data, at.gamma), float(np.sqrt(at.sigma2)), lam
@@ -240,7 +243,10 @@ class BlockKernel:
     def curvature(self, peak: Peak, reml: bool) -> VarianceCurvature:
         """In the free elements of D, then sigma^2."""
         (lam,) = peak.point.lams
-        whole = variance_curvature(self.data, lam, peak.sigma2, peak.gamma, reml)
+        return self.freed(variance_curvature(self.data, lam, peak.sigma2, peak.gamma, reml))
+
+    def freed(self, whole: VarianceCurvature) -> VarianceCurvature:
+        """The curvature in the free elements of D alone, and sigma^2."""
         rows, columns = self.elements
         free = np.append(rows * (rows + 1) // 2 + columns, len(whole.P) - 1)
         return whole if len(free) == len(whole.P) else whole.of(free)

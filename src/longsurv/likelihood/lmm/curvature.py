@@ -12,7 +12,7 @@ Lam' Z'Z Lam), they follow from the same sufficient statistics as the likelihood
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numba import njit
@@ -81,6 +81,69 @@ def basis(q: int) -> np.ndarray:
     return np.array(out)
 
 
+@dataclass(frozen=True)
+class CurvatureSums:
+    """What the curvature needs of the patients: sums over them, so those of parts can be added.
+
+    With H1 = K' N / sigma2, H2 = K' H1 / sigma2, G1 = A K / sigma2, A = Z'Z, N = Z'(X, y - X b) of
+    each patient as rows, of q k or q^2 elements.
+
+    Attributes
+    ----------
+    h11, h12 : ndarray, shape (q k, q k)
+        H1'H1 and H1'H2.
+    h1g : ndarray, shape (q (q + 1) / 2, q k, q k)
+        H1'(g H1) for the elements g of G1, row by row below the diagonal.
+    g11 : ndarray, shape (q^2, q^2)
+        G1'G1.
+    totals : ndarray, shape (3, k, k)
+        N'B N, H1'B N and H2'B N.
+    G2 : ndarray, shape (q, q)
+        G1 K / sigma2.
+    traces : ndarray, shape (2,)
+        tr(B A) and tr(B A B A).
+    """
+
+    h11: np.ndarray
+    h12: np.ndarray
+    h1g: np.ndarray
+    g11: np.ndarray
+    totals: np.ndarray
+    G2: np.ndarray
+    traces: np.ndarray
+
+    def __add__(self, other: CurvatureSums) -> CurvatureSums:
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return CurvatureSums(*(a + b for a, b in pairs))
+
+
+def curvature_sums(
+    lam: np.ndarray, sigma2: float, gamma: np.ndarray, ztz: np.ndarray, ztw: np.ndarray
+) -> CurvatureSums:
+    """The sums of some patients.
+
+    Parameters
+    ----------
+    lam : ndarray, shape (q, q)
+    sigma2 : float
+    gamma : ndarray, shape (p,)
+        Coefficients in orthonormal coordinates.
+    ztz, ztw : ndarray, shapes (N, q, q) and (N, q, k)
+    """
+    q = ztz.shape[1]
+    h1, h2, G1, totals, G2, traces = _of_patients(lam, sigma2, gamma, ztz, ztw)
+    pairs = [(b, c) for b in range(q) for c in range(b + 1)]
+    return CurvatureSums(
+        h11=h1.T @ h1,
+        h12=h1.T @ h2,
+        h1g=np.array([h1.T @ (h1 * G1[:, b * q + c, None]) for b, c in pairs]),
+        g11=G1.T @ G1,
+        totals=totals,
+        G2=G2,
+        traces=traces,
+    )
+
+
 def variance_curvature(
     data: LMMData, lam: np.ndarray, sigma2: float, gamma: np.ndarray, reml: bool
 ) -> VarianceCurvature:
@@ -96,38 +159,49 @@ def variance_curvature(
     reml : bool
         Whether `observed` is of the restricted likelihood.
     """
-    q, p, k = data.q, data.p, data.p + 1
+    sums = curvature_sums(lam, sigma2, gamma, data.ztz, data.ztw)
+    return curvature_of(sums, data.cross, data.nobs, sigma2, gamma, reml)
+
+
+def curvature_of(
+    sums: CurvatureSums,
+    cross: np.ndarray,
+    nobs: int,
+    sigma2: float,
+    gamma: np.ndarray,
+    reml: bool,
+) -> VarianceCurvature:
+    """The curvature from the sums of all patients; `cross` and `nobs` as in `LMMData`."""
+    p, q = len(gamma), len(sums.G2)
+    k = p + 1
     # The last column of W becomes the residual y - X b.
     to_residual = np.eye(k)
     to_residual[:p, p] = -gamma
-    cross = to_residual.T @ data.cross @ to_residual
-    h1, h2, G1, totals, G2, traces = _of_patients(lam, sigma2, gamma, data.ztz, data.ztw)
-    W1 = (cross - totals[0]) / sigma2
-    W2 = (W1 - totals[1]) / sigma2
-    W3 = (W2 - totals[2]) / sigma2
+    W1 = (to_residual.T @ cross @ to_residual - sums.totals[0]) / sigma2
+    W2 = (W1 - sums.totals[1]) / sigma2
+    W3 = (W2 - sums.totals[2]) / sigma2
 
     E = basis(q).reshape(-1, q * q)
     m = len(E) + 1
     P = np.empty((m, k, k))
-    P[:-1] = (-E @ _by_pair(h1.T @ h1, q)).reshape(-1, k, k)
+    P[:-1] = (-E @ _by_pair(sums.h11, q)).reshape(-1, k, k)
     P[-1] = -W2
 
     Q = np.empty((m, m, k, k))
     triple = np.empty((q, q, q, q, k * k))
-    for b in range(q):
-        for c in range(b + 1):
-            products = h1.T @ (h1 * G1[:, b * q + c, None])
-            triple[:, b, c] = triple[:, c, b] = _by_pair(products, q).reshape(q, q, -1)
+    pairs = ((b, c) for b in range(q) for c in range(b + 1))
+    for (b, c), products in zip(pairs, sums.h1g, strict=True):
+        triple[:, b, c] = triple[:, c, b] = _by_pair(products, q).reshape(q, q, -1)
     half = (E @ triple.reshape(q * q, -1)).reshape(len(E), q * q, -1)
     Q[:-1, :-1] = (E @ half).reshape(len(E), len(E), k, k)
-    Q[:-1, -1] = (E @ _by_pair(h1.T @ h2, q)).reshape(-1, k, k)
+    Q[:-1, -1] = (E @ _by_pair(sums.h12, q)).reshape(-1, k, k)
     Q[-1, :-1] = np.swapaxes(Q[:-1, -1], 1, 2)
     Q[-1, -1] = W3
 
     trace = np.empty((m, m))
-    trace[:-1, :-1] = E @ _by_pair(G1.T @ G1, q) @ E.T
-    trace[:-1, -1] = trace[-1, :-1] = E @ G2.ravel()
-    trace[-1, -1] = (data.nobs - 2.0 * traces[0] + traces[1]) / sigma2**2
+    trace[:-1, :-1] = E @ _by_pair(sums.g11, q) @ E.T
+    trace[:-1, -1] = trace[-1, :-1] = E @ sums.G2.ravel()
+    trace[-1, -1] = (nobs - 2.0 * sums.traces[0] + sums.traces[1]) / sigma2**2
 
     return assembled(W1, P, Q, trace, reml)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from scipy.linalg import solve_triangular
 
-from longsurv.likelihood.lmm.sums import in_blocks
+from longsurv.likelihood.lmm.sums import by_patient, in_blocks
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,9 @@ class LMMData:
 
     Attributes
     ----------
-    ztz : ndarray, shape (N, q, q)
-        Z'Z of each patient, in the kernel's own columns of Z.
-    ztw : ndarray, shape (N, q, p + 1)
-        Z'(Q, y - Q Q'y) of each patient.
     blocks : tuple of ndarray
-        `ztz` and `ztw` laid out for `longsurv.likelihood.lmm.sums`.
+        Z'Z and Z'(Q, y - Q Q'y) of each patient, in the kernel's own columns of Z, laid out for
+        `longsurv.likelihood.lmm.sums`.
     cross : ndarray, shape (p + 1, p + 1)
         Pooled cross products of (Q, y - Q Q'y).
     r : ndarray, shape (p, p)
@@ -50,8 +47,6 @@ class LMMData:
         weights: |V| is that of these rows over the weights' product.
     """
 
-    ztz: np.ndarray
-    ztw: np.ndarray
     blocks: tuple[np.ndarray, np.ndarray]
     cross: np.ndarray
     r: np.ndarray
@@ -69,13 +64,28 @@ class LMMData:
     @property
     def q(self) -> int:
         """Number of random effects a patient."""
-        return self.ztz.shape[1]
+        return self.blocks[0].shape[1]
+
+    @property
+    def patients(self) -> int:
+        """Number of patients N."""
+        return len(self.log_weights)
+
+    @cached_property
+    def ztz(self) -> np.ndarray:
+        """Z'Z of each patient, in the kernel's own columns of Z, shape (N, q, q)."""
+        return by_patient(self.blocks[0], self.patients)
+
+    @cached_property
+    def ztw(self) -> np.ndarray:
+        """Z'(Q, y - Q Q'y) of each patient, shape (N, q, p + 1)."""
+        return by_patient(self.blocks[1], self.patients)
 
     def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
         """The same with (Q, y - Q Q'y) @ turn in their place, for turn of shape (p + 1, p)."""
-        ztw, cross = self.ztw @ turn, turn.T @ self.cross @ turn
-        blocks = (self.blocks[0], in_blocks(ztw))
-        return replace(self, ztw=ztw, blocks=blocks, cross=cross, r=r, beta_ols=beta_ols)
+        cross = turn.T @ self.cross @ turn
+        blocks = (self.blocks[0], in_blocks(self.ztw @ turn))
+        return replace(self, blocks=blocks, cross=cross, r=r, beta_ols=beta_ols)
 
     @cached_property
     def log_weight(self) -> float:
@@ -136,8 +146,6 @@ def prepare(
     to_own = np.linalg.inv(z_basis)
     ztz, ztw = _patient_sums(np.ascontiguousarray(Z, dtype=float), to_own, W, group, n_groups)
     return LMMData(
-        ztz=ztz,
-        ztw=ztw,
         blocks=(in_blocks(ztz), in_blocks(ztw)),
         cross=W.T @ W,
         r=r,
@@ -152,15 +160,20 @@ def prepare(
 
 
 def random_basis(
-    Z: np.ndarray, blocks: tuple[int, ...] | None = None, to: np.ndarray | None = None
+    Z: np.ndarray,
+    blocks: tuple[int, ...] | None = None,
+    to: np.ndarray | None = None,
+    rows: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """B, shape (q, q), for which the columns of Z B^-1 have unit root mean square; their scales.
 
-    Z has shape (n, q). Within blocks, if given, those columns are also orthogonal and B an upper
-    triangle; a block of dependent columns is scaled only. With `to`, they are those of Z to^-1.
+    Z has shape (n, q), or is any matrix with the products Z'Z of so many `rows`. Within blocks, if
+    given, those columns are also orthogonal and B an upper triangle; a block of dependent columns
+    is scaled only. With `to`, they are those of Z to^-1.
     """
+    rows = len(Z) if rows is None else rows
     columns = Z if to is None else Z @ np.linalg.inv(to)
-    size = np.sqrt(np.diag(columns.T @ columns) / len(Z))
+    size = np.sqrt(np.diag(columns.T @ columns) / rows)
     basis = np.diag(np.where(size > 0.0, size, 1.0))
     if to is not None:
         return basis @ to, np.diag(basis).copy()
@@ -168,7 +181,7 @@ def random_basis(
     for count in blocks or ():
         at, start = slice(start, start + count), start + count
         if count > 1 and (size[at] > 0.0).all():
-            r = triangle(Z[:, at]) / math.sqrt(len(Z))
+            r = triangle(Z[:, at]) / math.sqrt(rows)
             if (np.diag(r) > 1e-13 * size[at]).all():
                 basis[at, at] = r
     return basis, np.diag(basis).copy()

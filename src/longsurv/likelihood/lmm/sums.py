@@ -25,6 +25,12 @@ def in_blocks(values: np.ndarray) -> np.ndarray:
     )
 
 
+def by_patient(blocks: np.ndarray, count: int) -> np.ndarray:
+    """The arrays of so many patients, shape (N, ...), from their blocks: `in_blocks` undone."""
+    whole = np.moveaxis(blocks, -1, 1).reshape(-1, *blocks.shape[1:-1])
+    return np.ascontiguousarray(whole[:count])
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def patient_sums(lam, ztz, ztw, cross):
     """Sums over patients at the relative covariance factor lam, shape (q, q).

@@ -175,8 +175,6 @@ def _turned(data: lmm.LMMData, turn: np.ndarray) -> lmm.LMMData:
     ztz, ztw = back.T @ data.ztz @ back, back.T @ data.ztw
     return replace(
         data,
-        ztz=ztz,
-        ztw=ztw,
         blocks=(in_blocks(ztz), in_blocks(ztw)),
         z_basis=turn @ data.z_basis,
         z_scale=np.ones(len(turn)),
