@@ -28,6 +28,7 @@ from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns
+from longsurv.design.scanned.scan import Scan
 from longsurv.design.statement import of_table
 from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_posterior
@@ -35,6 +36,7 @@ from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.parted import block_kernel_of
 from longsurv.models.lmm_climb import LMMKernel, climb, scaled_kernel, statistics, term_kernel
+from longsurv.models.lmm_pieces import read_in_pieces
 from longsurv.models.lmm_priors import columns_of_priors, default_priors, prior_stack
 from longsurv.models.lmm_twin import twin
 from longsurv.results.mixed.estimate import MixedEstimate
@@ -55,9 +57,10 @@ class LMM:
         As in ``"log(bili) ~ year * drug + (year | id)"``; ``(year || id)`` for uncorrelated random
         effects, ``(1 | site/id)`` for patients within sites, ``(1 | id) + (1 | rater)`` for
         groupings that cross.
-    data : DataFrame
+    data : DataFrame or Scan
         One row a measurement. Rows with a missing value in a column of the formula are left out,
-        and the result says how many.
+        and the result says how many. A `longsurv.scan` of Parquet files is read in pieces; then
+        there are one grouping, independent residuals, no weights, and `fit`.
     residual : Residual, optional
         Correlation of a patient's residuals, and their spread by visit or by group; independent of
         one spread by default. With one, the formula needs no random term: Residual("unstructured",
@@ -78,7 +81,7 @@ class LMM:
     """
 
     formula: str
-    data: pd.DataFrame = field(repr=False)
+    data: pd.DataFrame | Scan = field(repr=False)
     residual: Residual = field(default_factory=Residual)
     functions: Functions | None = None
     weights: str | None = None
@@ -93,6 +96,8 @@ class LMM:
     @cached_property
     def design(self) -> MixedDesign:
         """The arrays of the model."""
+        if isinstance(self.data, Scan):
+            return self._scanned[0]
         return mixed_design(
             self.formula, self.data, self.residual, structured=True, functions=self.functions,
             weights=self.weights,
@@ -101,10 +106,21 @@ class LMM:
     @cached_property
     def statistics(self) -> lmm.LMMData:
         """Per-patient sufficient statistics (of one grouping and independent residuals)."""
+        if isinstance(self.data, Scan):
+            return self._scanned[1]
         d = self.design
         if d.structured:
             raise LongsurvError(f"{self.formula!r} has several groupings or correlated residuals")
         return statistics(d)
+
+    @cached_property
+    def _scanned(self) -> tuple[MixedDesign, lmm.LMMData]:
+        if not self.residual.trivial or self.weights is not None:
+            raise LongsurvError(
+                "a scan is fitted without residual= and weights=; with them a model needs a table "
+                "in memory"
+            )
+        return read_in_pieces(self.formula, self.data, self.functions)
 
     @cached_property
     def kernel(self) -> LMMKernel:

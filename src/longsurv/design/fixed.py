@@ -162,7 +162,7 @@ def fixed_design(
     keep = independent_columns(
         values,
         beside_constant=not intercept,
-        centred=lambda: _of_centred(right, data.loc[complete], functions)[:, -values.shape[1] :],
+        centred=lambda: of_centred(right, data.loc[complete], functions)[:, -values.shape[1] :],
     )
     dependence = None
     if not keep.all():
@@ -172,7 +172,7 @@ def fixed_design(
         X=values if keep.all() else np.ascontiguousarray(values[:, keep]),
         names=tuple(n for n, k in zip(names, keep, strict=True) if k),
         aliased=tuple(n for n, k in zip(names, keep, strict=True) if not k),
-        variables=_main_effects(recipe, coded),
+        variables=main_effects(recipe, coded),
         recipe=recipe,
         dependence=dependence,
     )
@@ -314,8 +314,17 @@ def _check_there(columns: Iterable[str], data: pd.DataFrame, where: str) -> None
             raise FormulaError(f"{where!r} needs {name!r}, and the data have two columns of it")
 
 
-def evaluated(right: str, data: pd.DataFrame, functions: Functions | None = None) -> ModelMatrix:
-    """The model matrix of a right-hand side, a data frame, with its recipe as `model_spec`."""
+def evaluated(
+    right: str,
+    data: pd.DataFrame,
+    functions: Functions | None = None,
+    states: Mapping[str, dict[str, object]] | None = None,
+) -> ModelMatrix:
+    """The model matrix of a right-hand side, a data frame, with its recipe as `model_spec`.
+
+    Its transforms learn from these data, unless `states` has what they have learnt elsewhere, by
+    their expression.
+    """
     from longsurv.design.terms import Recipe
 
     own = {"functions": dict(functions)} if functions else {}
@@ -324,6 +333,7 @@ def evaluated(right: str, data: pd.DataFrame, functions: Functions | None = None
         materializer="longsurv",
         materializer_params=own,
         na_action="ignore",
+        transform_state={} if states is None else dict(states),
     )
     return _materialised(right, recipe, data)
 
@@ -366,7 +376,7 @@ def _materialised(where: str, recipe: ModelSpec, data: pd.DataFrame) -> ModelMat
         raise FormulaError(f"cannot read '{where}': {plain_message(error)}") from error
 
 
-def _of_centred(right: str, data: pd.DataFrame, functions: Functions | None) -> np.ndarray:
+def of_centred(right: str, data: pd.DataFrame, functions: Functions | None) -> np.ndarray:
     """The columns of a right-hand side made of variables in standard units; none if they cannot."""
     numbers = {}
     try:
@@ -388,7 +398,8 @@ def _finite_columns(values: np.ndarray) -> np.ndarray:
     return finite if finite.all() else np.isfinite(values).all(axis=0)
 
 
-def _main_effects(recipe: ModelSpec, names: list[str]) -> dict[str, tuple[str, ...]]:
+def main_effects(recipe: ModelSpec, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """A variable's name to the columns of its main effect, of all columns of a recipe."""
     out: dict[str, tuple[str, ...]] = {}
     for term, where in recipe.term_slices.items():
         used = list(term.factors[0].columns) if len(term.factors) == 1 else []

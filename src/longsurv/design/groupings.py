@@ -48,6 +48,11 @@ class RandomDesign:
         sds = tuple(f"sd({name}|{group})" for name in z)
         return sds, tuple(f"cor({z[j]},{z[i]}|{group})" for i, j in self.pairs)
 
+    @property
+    def extremes(self) -> np.ndarray:
+        """Values of each column, shape (m, q), its extremes and that nearest to 0 among them."""
+        return self.X
+
     def rebuild(self, data: pd.DataFrame) -> np.ndarray:
         """The same columns for new rows, shape (m, q)."""
         return np.hstack([np.empty((len(data), 0)), *(part.rebuild(data) for part in self.parts)])

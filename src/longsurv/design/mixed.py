@@ -22,6 +22,7 @@ from longsurv.design.groupings import (
 )
 from longsurv.design.offset import offset_values
 from longsurv.design.residual import Residual, ResidualDesign
+from longsurv.design.scanned.elsewhere import RowsElsewhere
 from longsurv.design.specials import take_out_specials
 from longsurv.design.variables import absent, present
 from longsurv.design.weights import Weights
@@ -34,6 +35,11 @@ FEW_ROWS, MANY_NESTED = 500, 1000
 more effects; otherwise by sums over patients, all clusters together."""
 MOST_CROSSED = 3000
 """Effects of all groupings but the one with the most groups, if they cross."""
+REPRODUCED = 1e-13
+"""Of the largest response, the largest residual of one that is reproduced to rounding."""
+REPRODUCES = (
+    "the fixed effects reproduce every measurement exactly, so no variance is left over"
+)
 NEST = (
     "If one label stands for different patients, write the nesting out: (1 | site/id), or "
     "patient='site:id' of a residual structure"
@@ -107,6 +113,11 @@ class MixedDesign:
         return replace(self, y=y)
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the rows are here, and were not read in pieces."""
+        return not isinstance(self.y, RowsElsewhere)
+
+    @property
     def Z(self) -> np.ndarray:
         """Random-effects design, shape (n, q)."""
         return self.random.X
@@ -153,10 +164,12 @@ def check_variation(design: MixedDesign, beta: np.ndarray) -> None:
     EstimationError
         Such a response has no residual variance, and the likelihood no maximum.
     """
+    if not design.in_memory:
+        return  # the pass that made its statistics has looked
     y = design.y
-    if np.abs(y - design.fixed.X @ beta).max() > 1e-13 * np.abs(y).max():
+    if np.abs(y - design.fixed.X @ beta).max() > REPRODUCED * np.abs(y).max():
         return
-    what = "the fixed effects reproduce every measurement exactly, so no variance is left over"
+    what = REPRODUCES
     if (y == y[0]).all():
         what = f"the response is {y[0]:g} in every row, so there is no variation to model"
     raise EstimationError(cannot_be_fitted(design.formula.text, what))

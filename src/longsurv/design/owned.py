@@ -8,6 +8,7 @@ import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.design.formula import Formula, parse
+from longsurv.design.scanned.scan import Scan
 from longsurv.errors import FormulaError
 
 SMALL = 2_000_000
@@ -47,6 +48,8 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
     *columns : str, optional
         Needed besides those of the formula.
     """
+    if isinstance(data, Scan):
+        return data
     mine = isinstance(data, OwnedFrame)
     if not mine and data.size <= SMALL:
         own = OwnedFrame(data.copy())

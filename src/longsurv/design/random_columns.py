@@ -111,7 +111,7 @@ def _free_standing(grouping: Grouping) -> Sequence[tuple[str, np.ndarray]]:
     """Columns of blocks that have no constant one, but for constants themselves."""
     random, start, out = grouping.random, 0, []
     for size in random.blocks:
-        X, names = random.X[:, start : start + size], random.names[start : start + size]
+        X, names = random.extremes[:, start : start + size], random.names[start : start + size]
         start += size
         if not any((X[:, j] == X[0, j]).all() for j in range(size)):
             out += [(name, X[:, j]) for j, name in enumerate(names)]

@@ -46,10 +46,7 @@ def independent_columns(
     if beside_constant:
         sums = np.ones(len(X)) @ X  # takes a fraction of the time of X.sum(axis=0)
         crossed = np.block([[np.full((1, 1), len(X)), sums[None]], [sums[:, None], crossed]])
-    size = np.sqrt(np.diag(crossed))
-    sizes = np.outer(size, size)
-    sound = np.isfinite(size).all() and (size > SMALL).all()
-    if sound and np.linalg.eigvalsh(crossed / sizes)[0] > CLEARLY:
+    if clearly_independent(crossed):
         return np.ones(X.shape[1], dtype=bool)
     left, rounding = _left(X, beside_constant, np.zeros(X.shape[1], dtype=bool))
     keep = (left > rounding) & (left > ALIKE)
@@ -63,6 +60,19 @@ def independent_columns(
         return keep
     left, rounding = _left(X, beside_constant, spared)
     return (left > rounding) & ((left > ALIKE) | spared)
+
+
+def clearly_independent(crossed: np.ndarray) -> bool:
+    """Whether cross products of columns, shape (p, p), leave no doubt that each adds to the others.
+
+    Parameters
+    ----------
+    crossed : ndarray, shape (p, p)
+    """
+    size = np.sqrt(np.diag(crossed))
+    sizes = np.outer(size, size)
+    sound = np.isfinite(size).all() and (size > SMALL).all()
+    return bool(sound and np.linalg.eigvalsh(crossed / sizes)[0] > CLEARLY)
 
 
 def combination(columns: np.ndarray, target: np.ndarray) -> np.ndarray:

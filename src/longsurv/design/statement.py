@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from longsurv.design.formula import parse
+from longsurv.design.scanned.scan import Scan
 from longsurv.design.specials import take_out_specials
 from longsurv.errors import FormulaError
 from longsurv.words import shortened
@@ -87,6 +88,8 @@ def group_counts(formula: str, data: pd.DataFrame, more: Iterable[Columns] = ())
     more : iterable of tuple of str or None
         The columns of further groupings; one with None is left out.
     """
+    if isinstance(data, Scan):
+        return {}  # it is shown without being read
     try:
         parsed, special = take_out_specials(parse(formula))
     except FormulaError:

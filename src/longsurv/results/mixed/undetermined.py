@@ -206,6 +206,8 @@ def _may_repeat(values: np.ndarray, times: int) -> bool:
 
 def constant_rows(design: MixedDesign) -> tuple[str, ...]:
     """A note on rows that are the same for all patients, as a change from baseline at baseline."""
+    if not design.in_memory:
+        return ()
     fewest = max(3, math.ceil(0.9 * len(design.labels)))
     if not _may_repeat(design.y, fewest):
         return ()

@@ -1,0 +1,317 @@
+"""What a formula needs to know of all rows before the first of them is turned into numbers.
+
+One pass finds the complete rows, the groups, and every level of every factor with a row in which it
+occurs. Those rows, the exemplar, are then a table of which the ordinary design is made: its recipe
+is that of the whole table. Transforms that remember what they learnt from all rows (splines, means)
+learn it from their columns, read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.evaluation import evaluate
+from longsurv.design.expression import Expression, Functions, expression
+from longsurv.design.functions import table
+from longsurv.design.scanned.scan import Scan, complete_rows, frame_of, is_encoded
+from longsurv.design.variables import absent, category, column_of, variable
+from longsurv.errors import DataError, FormulaError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from formulaic.parser.types import Term
+
+MOST_LEVELS = 5_000
+"""Levels of a factor."""
+
+
+class Piece(NamedTuple):
+    """Complete rows that were read together."""
+
+    frame: pd.DataFrame
+    batch: pa.RecordBatch
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over a scan found.
+
+    Attributes
+    ----------
+    scan : Scan
+    columns : tuple of str
+        Those that the formula needs.
+    rows : int
+        Complete rows.
+    levels : mapping of str to CategoricalDtype
+        Of the columns of text or categories.
+    exemplar : DataFrame
+        Complete rows in which every level of every factor occurs.
+    states : mapping of str to dict
+        What transforms remember, by their expression.
+    codes : ndarray of int32, shape (n,)
+        The group of each complete row; empty without groups.
+    labels : Index
+        The groups, sorted.
+    """
+
+    scan: Scan
+    columns: tuple[str, ...]
+    rows: int
+    levels: Mapping[str, pd.CategoricalDtype]
+    exemplar: pd.DataFrame
+    states: Mapping[str, dict[str, object]]
+    codes: np.ndarray
+    labels: pd.Index
+
+    @property
+    def excluded(self) -> int:
+        """Rows left out for a missing value."""
+        return self.scan.rows - self.rows
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The complete rows, a piece at a time."""
+        for piece in pieces(self.scan, self.columns, [*self.exemplar], self.levels):
+            yield piece.frame
+
+
+def pieces(
+    scan: Scan,
+    columns: Sequence[str],
+    shown: Sequence[str],
+    levels: Mapping[str, pd.CategoricalDtype] | None = None,
+) -> Iterator[Piece]:
+    """The rows of a scan that have a value in every one of some columns, with those `shown` as a
+    frame."""
+    import pyarrow as pa
+
+    first = 0
+    for batch in scan.batches(columns):
+        known = complete_rows(batch)
+        frame = frame_of(batch.select([*shown]), first, levels)
+        first += len(batch)
+        if known.all():
+            yield Piece(frame, batch)
+        elif known.any():
+            yield Piece(frame.loc[known], batch.filter(pa.array(known)))
+
+
+def survey(
+    scan: Scan,
+    columns: Sequence[str],
+    sides: Sequence[str],
+    functions: Functions | None = None,
+    group: str | None = None,
+) -> Survey:
+    """Read the columns of a formula once.
+
+    Parameters
+    ----------
+    scan : Scan
+    columns : sequence of str
+        All that a row needs a value of.
+    sides : sequence of str
+        Right-hand sides whose factors have levels.
+    functions : mapping of str to callable, optional
+        The user's own, which the formula may call.
+    group : str, optional
+        Column of the groups.
+
+    Raises
+    ------
+    FormulaError, DataError
+        For columns that are not there or hold what a formula cannot use, and if no row is complete.
+    """
+    columns = tuple(dict.fromkeys(columns))
+    _check_there(scan, columns)
+    found = _Found(sides, functions)
+    shown = [name for name in columns if name != group or name in found.columns]
+    kinds = {name: scan.dataset.schema.field(name).type for name in shown}
+    dictionaries: dict[str, list[pa.Array]] = {n: [] for n, k in kinds.items() if is_encoded(k)}
+    groups: list[pa.Array] = []
+    rows = 0
+    for piece in pieces(scan, columns, shown):
+        rows += len(piece.frame)
+        for name, seen in dictionaries.items():
+            seen.append(_encoded(piece.batch.column(name)))
+        if group is not None:
+            groups.append(_encoded(piece.batch.column(group)))
+        found.look(piece.frame)
+    if not rows:
+        raise DataError(f"no row of the scan has a value in each of {list(columns)}")
+    levels = {
+        name: _dtype(name, kinds[name], seen, name in found.values)
+        for name, seen in dictionaries.items()
+    }
+    codes, labels = _grouped(group, groups)
+    exemplar = pd.concat(found.rows)
+    exemplar = exemplar.loc[~exemplar.index.duplicated()].sort_index()
+    for name, dtype in levels.items():  # by way of objects: sets of levels in any order are equal
+        exemplar[name] = pd.Categorical(exemplar[name].astype(object), dtype=dtype)
+    states = {
+        read.text: _learnt(read, scan, columns, levels, functions) for read in found.remembering
+    }
+    return Survey(scan, columns, rows, levels, exemplar, states, codes, labels)
+
+
+def _check_there(scan: Scan, columns: Sequence[str]) -> None:
+    nothing = pd.DataFrame(columns=[*scan.names])
+    for name in columns:
+        if name not in scan:
+            raise FormulaError(absent(name, nothing))
+
+
+class _Found:
+    """Rows in which the levels of factors occur, as they are found."""
+
+    def __init__(self, sides: Sequence[str], functions: Functions | None) -> None:
+        from longsurv.design.terms import terms
+
+        self.functions = functions
+        self.rows: list[pd.DataFrame] = []
+        self.remembering: list[Expression] = []
+        self.factors: dict[str, Expression | None] = {}  # None: a column by its name
+        self.seen: dict[str, set[object]] = {}
+        self.columns: set[str] = set()  # of all factors
+        self.values: set[str] = set()  # not only as C(column)
+        for side in sides:
+            self._take(terms(side))
+
+    def _take(self, side: Sequence[Term]) -> None:
+        for term in side:
+            for factor in term.factors:
+                self.columns |= {*factor.columns}
+                if factor.eval_method.value == "lookup":
+                    self.factors[factor.columns[0]] = None
+                    self.values |= {*factor.columns}
+                elif factor.eval_method.value == "python":
+                    read = expression(factor.expr)
+                    self.values |= {*read.columns} - _as_levels(read)
+                    if not _remembers(read):
+                        self.factors[factor.expr] = read
+                    elif read.text not in {other.text for other in self.remembering}:
+                        self.remembering.append(read)
+
+    def look(self, frame: pd.DataFrame) -> None:
+        """Keep the rows of a piece in which a level occurs for the first time."""
+        if not self.rows:
+            self.rows.append(frame.iloc[:1])
+        for key, read in [*self.factors.items()]:
+            value = _bare(frame, key, read, self.functions)
+            if not isinstance(value, pd.Categorical):
+                del self.factors[key]  # numbers it will stay
+                continue
+            seen = self.seen.setdefault(key, set())
+            new = [k for k, level in enumerate(value.categories) if level not in seen]
+            if new:
+                seen |= {*value.categories}
+                first = np.unique(value.codes, return_index=True)
+                at = {code: place for code, place in zip(*first, strict=True)}
+                self.rows.append(frame.iloc[[at[k] for k in new if k in at]])
+            if len(seen) > MOST_LEVELS:
+                raise FormulaError(
+                    f"{key!r} has more than {MOST_LEVELS} levels; is it an identifier? Patients "
+                    "and sites are random effects: (1 | site)"
+                )
+
+
+def _bare(
+    frame: pd.DataFrame, key: str, read: Expression | None, functions: Functions | None
+) -> object:
+    """The values of a factor, categories as such."""
+    if read is None:
+        return variable(frame, key)
+    value = evaluate(read, frame, functions)
+    value = getattr(value, "__wrapped__", value)  # of C(...)
+    if isinstance(value, pd.Series) and isinstance(value.dtype, pd.CategoricalDtype):
+        return pd.Categorical(value)
+    return value
+
+
+def _remembers(read: Expression) -> bool:
+    """Whether an expression calls a transform that learns from all rows."""
+    import ast
+
+    from longsurv.design.expression import dotted
+
+    calls = (node for node in ast.walk(read.tree) if isinstance(node, ast.Call))
+    known = (table().get(dotted(node.func, read.names) or "") for node in calls)
+    return any(function is not None and function.remembers for function in known)
+
+
+def _as_levels(read: Expression) -> set[str]:
+    """The columns that an expression has as C(column), whose numbers may be text."""
+    import ast
+
+    from longsurv.design.expression import dotted
+
+    return {
+        dotted(node.args[0], read.names) or ""
+        for node in ast.walk(read.tree)
+        if isinstance(node, ast.Call)
+        and dotted(node.func, read.names) in ("C", "factor")
+        and node.args
+        and isinstance(node.args[0], ast.Name | ast.Attribute)
+    }
+
+
+def _learnt(
+    read: Expression,
+    scan: Scan,
+    columns: Sequence[str],
+    levels: Mapping[str, pd.CategoricalDtype],
+    functions: Functions | None,
+) -> dict[str, object]:
+    """What the transforms of an expression remember of all complete rows."""
+    state: dict[str, object] = {}
+    wanted = [*read.columns]
+    whole = pd.concat([piece.frame for piece in pieces(scan, columns, wanted, levels)])
+    evaluate(read, whole, functions, state)
+    return state
+
+
+def _encoded(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+
+
+def _dtype(
+    name: str, kind: pa.DataType, seen: Sequence[pa.Array], as_values: bool
+) -> pd.CategoricalDtype:
+    """All values of a column of text, sorted, or of categories, in their own order."""
+    import pyarrow as pa
+
+    whole = pa.chunked_array([part.slice(0, 0) for part in seen]).unify_dictionaries()
+    values = whole.chunk(0).dictionary.to_pylist()
+    if pa.types.is_dictionary(kind):
+        return pd.CategoricalDtype(pd.Index(values), ordered=kind.ordered)
+    texts = pd.DataFrame({name: pd.Series(values, dtype=object)})
+    if as_values:
+        variable(texts, name)  # which refuses numbers as text
+    return pd.CategoricalDtype(category(name, column_of(texts, name)).categories)
+
+
+def _grouped(name: str | None, parts: Sequence[pa.Array]) -> tuple[np.ndarray, pd.Index]:
+    """Codes and sorted labels of the groups of all rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if name is None:
+        return np.empty(0, dtype=np.int32), pd.Index([])
+    whole = pa.chunked_array(parts).unify_dictionaries()
+    labels = whole.chunk(0).dictionary
+    if len(labels) < 2:
+        raise DataError(f"column {name!r} has one value only; random effects need several patients")
+    order = pc.sort_indices(labels)
+    place = np.empty(len(labels), dtype=np.int32)
+    place[order.to_numpy()] = np.arange(len(labels), dtype=np.int32)
+    codes = np.concatenate([place[part.indices.to_numpy()] for part in whole.chunks])
+    text = pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type)
+    ordered = labels.take(order)
+    return codes, pd.Index(ordered.to_pandas(), dtype="string[pyarrow]" if text else None)
