@@ -44,8 +44,10 @@ from longsurv.models.joint_parts import (
     build_arrays,
     build_design,
     causes_of,
+    columns_needed,
     formula_of,
     markers_of,
+    with_rows,
 )  # fmt: skip
 from longsurv.models.joint_priors import JointPriors, joint_priors
 from longsurv.models.joint_smoothing import Smoothing
@@ -128,7 +130,7 @@ class JointModel:
             raise LongsurvError(f"nodes is an integer of at least 1, not {self.nodes!r}")
 
     def __repr__(self) -> str:
-        parts = {**self.markers, **self.causes}
+        parts = {**markers_of(self.marker), **causes_of(self.event)}  # a scan is not read
         counts = [group_counts(one.formula, one.data) for one in parts.values()]
         rows = {name: len(one.data) for name, one in parts.items()}
         groups = {name: n for found in reversed(counts) for name, n in found.items()}
@@ -137,13 +139,20 @@ class JointModel:
 
     @cached_property
     def markers(self) -> dict[str, LMM | GLMM]:
-        """The markers by name."""
-        return markers_of(self.marker)
+        """The markers by name, with their rows in memory."""
+        return {k: with_rows(one, self._columns) for k, one in markers_of(self.marker).items()}
 
     @cached_property
     def causes(self) -> dict[str, CoxPH | Hazard]:
-        """The causes of the event by name."""
-        return causes_of(self.event)
+        """The causes of the event by name, with their rows in memory."""
+        return {k: with_rows(one, self._columns) for k, one in causes_of(self.event).items()}
+
+    @property
+    def _columns(self) -> frozenset[str]:
+        markers, causes = markers_of(self.marker), causes_of(self.event)
+        formulas = [one.formula for one in (*markers.values(), *causes.values())]
+        links = links_of(self.link, list(markers), list(causes))
+        return columns_needed(formulas, self.time, links)
 
     @property
     def formula(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,14 @@ import pandas as pd
 from longsurv.design.baseline import baseline
 from longsurv.design.centred import centred
 from longsurv.design.joint import CauseInput, JointDesign, MarkerInput, joint_design
-from longsurv.design.links import Wanted, links_of
+from longsurv.design.links import Link, Wanted, links_of
 from longsurv.design.log_hazards import Baseline
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import is_name, unquoted
+from longsurv.design.owned import needed
 from longsurv.design.quadrature import normal_grid
+from longsurv.design.scanned.scan import Scan
+from longsurv.design.terms import columns_of, terms
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
@@ -110,6 +113,31 @@ def causes_of(given: object) -> dict[str, CoxPH | Hazard]:
     if varying := [v for spec in out.values() for v in getattr(spec, "time_varying", ())]:
         raise LongsurvError(f"a joint model has no time-varying hazard ratios; got {varying}")
     return out
+
+
+def columns_needed(
+    formulas: Iterable[str], time: str, links: Sequence[Sequence[Sequence[Link]]]
+) -> frozenset[str]:
+    """The columns that a joint model reads of its tables, as far as they have them.
+
+    Parameters
+    ----------
+    formulas : iterable of str
+        Of all parts.
+    time : str
+    links : sequence
+        Of a cause, of a marker, its links, which may interact with columns of the patients.
+    """
+    by = {link.by for cause in links for marker in cause for link in marker if link.by}
+    return frozenset({time}).union(*map(needed, formulas), *(columns_of(terms(b)) for b in by))
+
+
+def with_rows[S: (LMM | GLMM | CoxPH | Hazard)](spec: S, columns: Collection[str]) -> S:
+    """A part with those columns of its data in memory, where it is of a scan."""
+    if not isinstance(spec.data, Scan):
+        return spec
+    rows = spec.data.whole([c for c in spec.data.names if c in columns])
+    return cast("S", spec.with_data(rows))
 
 
 def formula_of(spec: JointParts) -> str:

@@ -305,12 +305,12 @@ class LMM:
         kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
         return MixedPosterior.from_draws(self, kernel, stack, draws)
 
-    def with_data(self, data: pd.DataFrame) -> LMM:
+    def with_data(self, data: pd.DataFrame | Scan) -> LMM:
         """The same specification of other rows.
 
         Parameters
         ----------
-        data : DataFrame
+        data : DataFrame or Scan
             One row a measurement.
         """
         return replace(self, data=data)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from longsurv.cohort.examples import example_path
     from longsurv.compare import compare
     from longsurv.design import Residual
+    from longsurv.design.scanned.scan import Scan, scan
     from longsurv.draft import draft
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
@@ -43,6 +44,7 @@ __all__ = [
     "Phase",
     "Posterior",
     "Residual",
+    "Scan",
     "Schema",
     "Study",
     "__version__",
@@ -61,6 +63,7 @@ __all__ = [
     "priors",
     "read_cohort",
     "read_study",
+    "scan",
     "scores",
 ]
 
@@ -77,6 +80,7 @@ _HOMES = {
     "Phase": "longsurv.cohort:Phase",
     "Posterior": "longsurv.results:Posterior",
     "Residual": "longsurv.design:Residual",
+    "Scan": "longsurv.design.scanned.scan:Scan",
     "Schema": "longsurv.cohort:Schema",
     "Study": "longsurv.study:Study",
     "analyses": "longsurv.analyses",
@@ -94,6 +98,7 @@ _HOMES = {
     "priors": "longsurv.priors",
     "read_cohort": "longsurv.cohort:read_cohort",
     "read_study": "longsurv.cohort:read_study",
+    "scan": "longsurv.design.scanned.scan:scan",
     "scores": "longsurv.cohort.scores",
 }
 

@@ -29,6 +29,7 @@ from longsurv.simulate.worlds import Effect
 from longsurv.study.store import FitStore
 
 NOT_CALLED = {
+    "Scan": "of a dataset of pyarrow, through scan",
     "analyses.TargetTrialAnswer": "a result, which TargetTrial makes",
     "estimands.allocations": "of arrays of scores, through weighted_log_rank",
     "estimands.cloning": "of arrays, through TargetTrial",
@@ -270,6 +271,7 @@ def own_of(name: str) -> dict[str, Any]:
         "lrt": {"smaller": lambda: smaller(), "larger": lambda: fit(mixed)},
         "information_criteria": {"fits": lambda: [smaller(), fit(mixed)]},
         "example_path": {"name": lambda: "pbc"},
+        "scan": {"source": lambda: "no/such/*.parquet"},
         "Imputation": {"model": lambda: specs()["LMM"]},
         "Study": {"models": lambda: sepsis().models},
         "Cohort": {

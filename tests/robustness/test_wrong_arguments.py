@@ -166,7 +166,10 @@ def test_methods_say_what_is_wrong_of_every_kind(name):
         (lambda: specs()["LMM"].sample(drwas=1), "did you mean draws=?"),
         (lambda: specs()["CoxPH"].fit(penalizer=0.1), 'write penalty="firth"'),
         (lambda: fit("LMM").tidy(conf_level=0.9), "write level="),
-        (lambda: LMM("y ~ t + (1 | id)", {"y": 1}), "LMM: data is a pandas DataFrame, not a"),
+        (
+            lambda: LMM("y ~ t + (1 | id)", {"y": 1}),
+            "LMM: data is a pandas DataFrame or a Scan, not a",
+        ),
         (lambda: LMM("y ~ t + (1 | id)", FakeTable()), "its to_pandas() makes one"),
         (lambda: fit("LMM").tidy(level=95), "level is a probability between 0 and 1"),
         (lambda: specs()["LMM"].sample(draws=0), "draws is a whole number, 1 or more, not 0"),

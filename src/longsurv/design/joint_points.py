@@ -109,9 +109,8 @@ def hazard_points(
         rows_x = link_rows(link.kind, curve.design.fixed, curve.patients, time, owner, t)
         rows_z = link_rows(link.kind, curve.design.random, curve.patients, time, owner, t)
         constant = curve.mean * constant_under(link.kind, t)
-        one = np.ones((n, 1))
-        factors = one if by is None else np.column_stack([one, by.rebuild(events)])
-        for factor in factors.T:
+        out.append(LinkPoints(marker, rows_x.T, rows_z.T, constant))
+        for factor in [] if by is None else by.rebuild(events).T:
             each = factor[owner]
             out.append(LinkPoints(marker, rows_x.T * each, rows_z.T * each, constant * each))
     return HazardPoints(

@@ -190,11 +190,11 @@ def link_rows(
     """
 
     def rows(at: np.ndarray, who: np.ndarray) -> np.ndarray:
-        parts = [
-            design.rebuild(patients.iloc[who[k : k + CHUNK]].assign(**{time: at[k : k + CHUNK]}))
-            for k in range(0, len(at), CHUNK)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, len(design.names)))
+        out = np.empty((len(at), len(design.names)))
+        for k in range(0, len(at), CHUNK):
+            some = slice(k, k + CHUNK)
+            out[some] = design.rebuild(patients.iloc[who[some]].assign(**{time: at[some]}))
+        return out
 
     return TRANSFORMS[kind](rows, t, owner)
 

@@ -37,9 +37,7 @@ MOST_CROSSED = 3000
 """Effects of all groupings but the one with the most groups, if they cross."""
 REPRODUCED = 1e-13
 """Of the largest response, the largest residual of one that is reproduced to rounding."""
-REPRODUCES = (
-    "the fixed effects reproduce every measurement exactly, so no variance is left over"
-)
+REPRODUCES = "the fixed effects reproduce every measurement exactly, so no variance is left over"
 NEST = (
     "If one label stands for different patients, write the nesting out: (1 | site/id), or "
     "patient='site:id' of a residual structure"

@@ -55,7 +55,6 @@ class Triangle:
         self.nearest = np.minimum(self.nearest, np.abs(W).min(axis=0))
         self.rows += len(W)
 
-
     @property
     def products(self) -> np.ndarray:
         """W'W, shape (k, k)."""

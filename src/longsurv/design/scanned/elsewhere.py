@@ -44,6 +44,6 @@ class RowsElsewhere:
 
     __array__ = __getitem__ = __iter__ = __matmul__ = __rmatmul__ = _refused
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refused
-    __truediv__ = __rtruediv__ = __eq__ = __ne__ = __lt__ = __gt__ = _refused  # type: ignore[assignment]
+    __truediv__ = __rtruediv__ = __eq__ = __ne__ = __lt__ = __gt__ = _refused
     __le__ = __ge__ = __neg__ = __abs__ = _refused
     __hash__ = object.__hash__

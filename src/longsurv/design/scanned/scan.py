@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.words import plural, some
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow.dataset import Dataset
 
-    Base = pd.DataFrame  # it stands where a table does, and refuses what takes all rows at once
+    # It stands where a table does, and refuses what takes all rows at once.
+    from pandas import DataFrame as Base
+    from pyarrow.dataset import Dataset
 else:
     Base = object
 
@@ -60,8 +62,17 @@ class Scan(Base):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
+        self._refused(f".{name}")
+
+    def __getitem__(self, name: object) -> NoReturn:
+        self._refused(f"[{name!r}]")
+
+    def __iter__(self) -> NoReturn:
+        self._refused("its columns")
+
+    def _refused(self, what: str) -> NoReturn:
         raise LongsurvError(
-            f"this needs all rows in memory (it asks for .{name}), and a scan reads them in "
+            f"this needs all rows in memory (it asks for {what}), and a scan reads them in "
             "pieces; ask it of a fit to a table, such as a sample of the patients"
         )
 
@@ -98,7 +109,21 @@ class Scan(Base):
                 "them again when nothing writes to them"
             )
 
+    def whole(self, columns: Sequence[str]) -> pd.DataFrame:
+        """All rows of some columns at once, for what cannot do with less.
 
+        Parameters
+        ----------
+        columns : sequence of str
+        """
+        import pyarrow as pa
+
+        fields = pa.schema([self.dataset.schema.field(name) for name in columns])
+        found: pd.DataFrame = pa.Table.from_batches(self.batches(columns), fields).to_pandas()
+        return found
+
+
+@checked
 def scan(source: str | Path | Sequence[str | Path]) -> Scan:
     """Parquet files as one table, for models of more rows than memory holds.
 
@@ -136,9 +161,12 @@ def scan(source: str | Path | Sequence[str | Path]) -> Scan:
         schemas = {name: pq.read_schema(name) for name in files}
         merged = _merged(schemas)
         kind = "hive" if base is not None else None
-        found = ds.dataset(files, format="parquet", partitioning=kind, partition_base_dir=base)
-        extra = [f for f in found.schema if f.name not in merged.names]
-        whole = found.replace_schema(pa.schema([*merged, *extra]))
+        of_folders = ds.dataset(files, format="parquet", partitioning=kind, partition_base_dir=base)
+        extra = [f for f in of_folders.schema if f.name not in merged.names]
+        whole = ds.dataset(
+            files, schema=pa.schema([*merged, *extra]), format="parquet", partitioning=kind,
+            partition_base_dir=base,
+        )  # fmt: skip
         return Scan(tuple(files), tuple(whole.schema.names), whole.count_rows(), whole)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot scan {files[0]!r}: {error}") from error

@@ -211,7 +211,7 @@ class _Found:
             if new:
                 seen |= {*value.categories}
                 first = np.unique(value.codes, return_index=True)
-                at = {code: place for code, place in zip(*first, strict=True)}
+                at = dict(zip(*first, strict=True))
                 self.rows.append(frame.iloc[[at[k] for k in new if k in at]])
             if len(seen) > MOST_LEVELS:
                 raise FormulaError(

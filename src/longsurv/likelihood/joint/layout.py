@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class KernelData:
         """In the order of the kernel's."""
         return self.markers, self.patients, self.blocks, self.rows, self.layout, self.grid
 
+    def part(self, at: slice) -> Self:
+        """The same of some blocks of patients."""
+        patients = tuple(array[at] for array in self.patients)
+        return replace(self, patients=patients, blocks=self.blocks[at])
+
     def by_patient(self, values: np.ndarray) -> np.ndarray:
         """Undo the lanes: (blocks, ..., lanes) to (N, ...), in the patients' own order."""
         flat = np.moveaxis(values, -1, 1).reshape(-1, *values.shape[1:-1])[: len(self.order)]
@@ -45,12 +51,23 @@ class KernelData:
         return out
 
 
+AT_ONCE = 131_072
+"""Points whose numbers are put into lanes at a time."""
+
+
 @dataclass(frozen=True)
 class _Points:
-    """Points of one kind: how many each patient has, and their rows of numbers."""
+    """Points of one kind: how many each patient has, their numbers, each part of shape (r, G), and
+    which of the G points they are."""
 
     count: np.ndarray
-    rows: np.ndarray
+    parts: list[np.ndarray]
+    chosen: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Numbers of a point."""
+        return sum(len(part) for part in self.parts)
 
 
 def kernel_data(
@@ -127,7 +144,6 @@ def _layout(markers: tuple[MarkerData, ...], causes: tuple[CauseData, ...]) -> t
 def _cause_points(cause: CauseData, markers: tuple[MarkerData, ...], *, at_exit: bool) -> _Points:
     exit = np.zeros(len(cause.weight), dtype=bool)
     exit[cause.start[:-1]] = True
-    chosen = exit if at_exit else ~exit
     flat = [cause.weight[None], cause.basis]
     for link in cause.links:
         of = markers[link.marker]
@@ -135,7 +151,7 @@ def _cause_points(cause: CauseData, markers: tuple[MarkerData, ...], *, at_exit:
     count = np.ones(len(cause.event), dtype=np.int64)
     if not at_exit:
         count = np.diff(cause.start) - 1
-    return _Points(count, np.concatenate(flat)[:, chosen].T)
+    return _Points(count, flat, np.flatnonzero(exit if at_exit else ~exit))
 
 
 def _censored_points(marker: MarkerData) -> _Points:
@@ -148,7 +164,7 @@ def _censored_points(marker: MarkerData) -> _Points:
         -known.x * known.sign,
         -marker.own(known.z.T).T * known.sign / marker.z_scale[:, None],
     ]
-    return _Points(np.diff(known.start), np.concatenate(parts).T)
+    return _Points(np.diff(known.start), parts, np.arange(len(known.limit)))
 
 
 def _in_blocks(kinds: list[_Points], order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,10 +180,13 @@ def _in_blocks(kinds: list[_Points], order: np.ndarray) -> tuple[np.ndarray, np.
         np.maximum.at(longest[:, k], place // LANES, kind.count)
     ends = np.cumsum(longest).reshape(longest.shape)
     blocks = np.column_stack([np.concatenate([[0], ends[:-1, -1]]), ends])
-    rows = np.zeros((blocks[-1, -1], max(kind.rows.shape[1] for kind in kinds), LANES))
+    rows = np.zeros((blocks[-1, -1], max(kind.size for kind in kinds), LANES))
     for k, kind in enumerate(kinds):
         owner = np.repeat(place, kind.count)
         nth = np.arange(len(owner)) - np.repeat(np.cumsum(kind.count) - kind.count, kind.count)
         at = blocks[owner // LANES, k] + nth
-        rows[at, : kind.rows.shape[1], owner % LANES] = kind.rows
+        for start in range(0, len(owner), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            numbers = np.concatenate([part[:, kind.chosen[some]] for part in kind.parts])
+            rows[at[some], : kind.size, owner[some] % LANES] = numbers.T
     return blocks, rows

@@ -36,6 +36,7 @@ from longsurv.likelihood.joint.data import (
 from longsurv.likelihood.joint.effects import derivative, mapped
 from longsurv.likelihood.joint.kernel import kernel
 from longsurv.likelihood.joint.layout import KernelData, kernel_data
+from longsurv.likelihood.threads import MANY, Threads
 
 __all__ = [
     "CauseData",
@@ -54,6 +55,8 @@ __all__ = [
 ]
 
 LOG_2PI = math.log(2.0 * math.pi)
+PART = 64
+"""Blocks of patients whose sums are taken together where there are `MANY`."""
 VALUES, GRADIENT, MOMENTS, MODES = 0, 1, 2, 3
 
 
@@ -183,9 +186,22 @@ def _run(
     moments = np.empty((blocks if want >= MOMENTS else 0, 1 + q, q, lanes))
     if near is None:
         near = np.zeros((blocks, q, lanes))
-    arguments = (theta, u, *laid_out.arguments, near, want, out, moments)
-    gradient, u_bar = kernel(*arguments)
-    return gradient, u_bar, out, moments
+    if blocks * lanes < MANY:
+        arguments = (theta, u, *laid_out.arguments, near, want, out, moments)
+        gradient, u_bar = kernel(*arguments)
+        return gradient, u_bar, out, moments
+
+    def of_part(at: slice) -> tuple[np.ndarray, np.ndarray]:
+        written = np.ascontiguousarray(out[:, at])
+        own = laid_out.part(at).arguments
+        arguments = (theta, u, *own, near[at], want, written, moments[at])
+        found: tuple[np.ndarray, np.ndarray] = kernel(*arguments)
+        out[:, at] = written
+        return found
+
+    parts = [slice(at, at + PART) for at in range(0, blocks, PART)]
+    gradients, u_bars = zip(*Threads().each(of_part, parts), strict=True)
+    return sum(gradients[1:], gradients[0]), sum(u_bars[1:], u_bars[0]), out, moments
 
 
 def modes(data: JointData, psi: np.ndarray) -> np.ndarray:

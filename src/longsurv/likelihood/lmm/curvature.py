@@ -13,6 +13,7 @@ Lam' Z'Z Lam), they follow from the same sufficient statistics as the likelihood
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -112,9 +113,9 @@ class CurvatureSums:
     G2: np.ndarray
     traces: np.ndarray
 
-    def __add__(self, other: CurvatureSums) -> CurvatureSums:
+    def __add__(self, other: Self) -> Self:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return CurvatureSums(*(a + b for a, b in pairs))
+        return type(self)(*(a + b for a, b in pairs))
 
 
 def curvature_sums(

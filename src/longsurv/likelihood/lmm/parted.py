@@ -19,7 +19,8 @@ from longsurv.likelihood.lmm.loglik import (
     relative_factor,
     relative_pullback,
 )
-from longsurv.likelihood.lmm.parts import MANY, Computer, Part, PartSums, Threads, added, parts_of
+from longsurv.likelihood.lmm.parts import PartSums, SummedPart, added, parts_of
+from longsurv.likelihood.threads import MANY, Computer, Threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,12 @@ class PartedKernel(BlockKernel):
 
     Attributes
     ----------
-    parts : sequence of Part
+    parts : sequence of SummedPart
     computer : Computer
         What asks them.
     """
 
-    parts: Sequence[Part] = ()
+    parts: Sequence[SummedPart] = ()
     computer: Computer = field(default_factory=Threads)
 
     def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> BlockKernel:
@@ -94,9 +95,7 @@ class PartedKernel(BlockKernel):
         Tu, precision = sums.T @ u, np.exp(-2.0 * log_sigma)
         quad = float(u @ Tu) * precision
         value = -0.5 * (data.nobs * (LOG_2PI + 2.0 * log_sigma) + sums.log_det + quad)
-        by_row, by_z = relative_pullback(
-            sums.G - precision * sums.outer(u[:, None]), lam, scale, z
-        )
+        by_row, by_z = relative_pullback(sums.G - precision * sums.outer(u[:, None]), lam, scale, z)
         of_beta = data.r.T @ Tu[:p] * precision
         gradient = np.concatenate([of_beta, [-data.nobs + quad - by_row.sum()], by_row, by_z])
         return float(value) + 0.5 * data.log_weight, gradient[self.free]

@@ -11,11 +11,8 @@ of H with each other. So one pass over the patients does, and no H is kept.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from functools import reduce
 from typing import Protocol, Self
 
 import numpy as np
@@ -24,8 +21,6 @@ from numba import njit
 from longsurv.likelihood.lmm.curvature import CurvatureSums, curvature_sums
 from longsurv.likelihood.lmm.sums import LANES, by_patient, patient_sums
 
-MANY = 5000
-"""Patients from which on their sums are taken in parts."""
 PART = 65_536
 """Patients of a part, a multiple of `LANES`."""
 PIECE = 64
@@ -53,16 +48,16 @@ class PartSums:
     G: np.ndarray
     products: np.ndarray
 
-    def __add__(self, other: PartSums) -> PartSums:
+    def __add__(self, other: Self) -> Self:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return PartSums(*(a + b for a, b in pairs))
+        return type(self)(*(a + b for a, b in pairs))
 
     def outer(self, C: np.ndarray) -> np.ndarray:
         """Sum over patients of (H C)(H C)', shape (q, q), for C of shape (k, m)."""
         return np.einsum("ajbl,jl->ab", self.products, C @ C.T)
 
 
-class Part(Protocol):
+class SummedPart(Protocol):
     """Some of the patients, wherever their arrays are."""
 
     def sums(self, lam: np.ndarray) -> PartSums:
@@ -73,7 +68,7 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Patients:
+class PartArrays:
     """A part whose arrays are at hand.
 
     Attributes
@@ -95,65 +90,38 @@ class Patients:
 
     def curvature(self, lam: np.ndarray, sigma2: float, gamma: np.ndarray) -> CurvatureSums:
         """See `longsurv.likelihood.lmm.curvature`; in pieces, as it takes room by patient."""
-        pieces = (
+        return added(
             curvature_sums(lam, sigma2, gamma, by_patient(A, count), by_patient(B, count))
-            for A, B, count in _pieces(self, PART // LANES // 16)
+            for A, B, count in _pieces(self, 4 * PIECE)
         )
-        return reduce(CurvatureSums.__add__, pieces)
 
 
-def parts_of(blocks: tuple[np.ndarray, np.ndarray], patients: int) -> tuple[Patients, ...]:
+def parts_of(blocks: tuple[np.ndarray, np.ndarray], patients: int) -> tuple[PartArrays, ...]:
     """The parts of statistics laid out in blocks: views, no copies."""
-    whole = Patients(*blocks, patients)
-    return tuple(Patients(*piece) for piece in _pieces(whole, PART // LANES))
+    whole = PartArrays(*blocks, patients)
+    return tuple(PartArrays(*piece) for piece in _pieces(whole, PART // LANES))
 
 
-def _pieces(of: Patients, blocks: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def _pieces(of: PartArrays, blocks: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     for start in range(0, len(of.ztz), blocks):
         at = slice(start, start + blocks)
         count = min(blocks * LANES, of.count - start * LANES)
         yield of.ztz[at], of.ztw[at], count
 
 
-class Computer(Protocol):
-    """Whatever asks every part."""
+class Summed(Protocol):
+    """Sums that can be added to others of their kind."""
 
-    def each[P, R](self, ask: Callable[[P], R], parts: Sequence[P]) -> Iterable[R]:
-        """The answers, in the order of the parts."""
-
-
-@dataclass(frozen=True)
-class Threads:
-    """Parts that are computed here, several at once.
-
-    Attributes
-    ----------
-    count : int, optional
-        By default as many as there are processors for this process.
-    """
-
-    count: int | None = None
-
-    def each[P, R](self, ask: Callable[[P], R], parts: Sequence[P]) -> Iterable[R]:
-        """The answers, in the order of the parts."""
-        count = self.count or processors()
-        first = ask(parts[0])  # alone: it may have to be compiled
-        if len(parts) == 1 or count == 1:
-            return [first, *map(ask, parts[1:])]
-        with ThreadPoolExecutor(min(count, len(parts) - 1)) as pool:
-            return [first, *pool.map(ask, parts[1:])]
+    def __add__(self, other: Self) -> Self:
+        """The sums of both."""
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on a Mac
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def added[S: PartSums | CurvatureSums](sums: Iterable[S]) -> S:
+def added[S: Summed](sums: Iterable[S]) -> S:
     """The sum over all parts, in their order."""
-    return reduce(lambda a, b: a + b, sums)
+    first, *others = sums
+    for more in others:
+        first = first + more
+    return first
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
