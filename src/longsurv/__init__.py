@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from longsurv.cohort.examples import example_path
     from longsurv.compare import compare
     from longsurv.design import Residual
-    from longsurv.design.scanned.scan import Scan, scan
+    from longsurv.design.scanned.scan import scan
     from longsurv.draft import draft
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
@@ -44,7 +44,6 @@ __all__ = [
     "Phase",
     "Posterior",
     "Residual",
-    "Scan",
     "Schema",
     "Study",
     "__version__",
@@ -80,7 +79,6 @@ _HOMES = {
     "Phase": "longsurv.cohort:Phase",
     "Posterior": "longsurv.results:Posterior",
     "Residual": "longsurv.design:Residual",
-    "Scan": "longsurv.design.scanned.scan:Scan",
     "Schema": "longsurv.cohort:Schema",
     "Study": "longsurv.study:Study",
     "analyses": "longsurv.analyses",

@@ -18,6 +18,7 @@ import first
 import joint
 import mixed
 import report
+import scale
 from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
@@ -34,6 +35,7 @@ PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "twin": (joint.twin,),
     "first": (first.uses,),
     "report": (report.reports,),
+    "scale": (scale.scale,),
 }
 UNASKED = ("mixed", "cox", "joint")
 

@@ -34,6 +34,7 @@ REASONS = {
     "analyses.CovariateImputation": "its own test moves and spoils its data",
     "Study": "runs the analyses that are here", "read_cohort": "reads files; Cohort is here",
     "read_study": "reads files; Cohort is here",
+    "scan": "reads files; tests/design/scanned holds its fits to those of rows in memory",
     **dict.fromkeys(
         ("analyses.power_prior", "analyses.commensurate_prior", "analyses.HistoricalPrior"),
         "of draws of a Cox posterior, which is here",

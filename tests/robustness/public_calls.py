@@ -29,7 +29,6 @@ from longsurv.simulate.worlds import Effect
 from longsurv.study.store import FitStore
 
 NOT_CALLED = {
-    "Scan": "of a dataset of pyarrow, through scan",
     "analyses.TargetTrialAnswer": "a result, which TargetTrial makes",
     "estimands.allocations": "of arrays of scores, through weighted_log_rank",
     "estimands.cloning": "of arrays, through TargetTrial",

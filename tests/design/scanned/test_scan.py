@@ -250,7 +250,7 @@ def test_joint_models_read_the_columns_they_need(
     patients["died"] = rng.integers(0, 2, len(patients))
     death = CoxPH("Surv(stop, died) ~ arm", patients)
 
-    def joint(data: pd.DataFrame | ls.Scan) -> JointModel:
+    def joint(data: pd.DataFrame | reader.Scan) -> JointModel:
         growth = LMM("y ~ time + arm + (time | patient)", data)
         return JointModel(growth, death, time="time", baseline="weibull")
 
