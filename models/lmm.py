@@ -34,6 +34,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_posterior
 from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
+from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.parted import block_kernel_of
 from longsurv.models.lmm_climb import LMMKernel, climb, scaled_kernel, statistics, term_kernel
 from longsurv.models.lmm_pieces import read_in_pieces
@@ -107,14 +108,14 @@ class LMM:
     def statistics(self) -> lmm.LMMData:
         """Per-patient sufficient statistics (of one grouping and independent residuals)."""
         if isinstance(self.data, Scan):
-            return self._scanned[1]
+            return self._scanned[1].data
         d = self.design
         if d.structured:
             raise LongsurvError(f"{self.formula!r} has several groupings or correlated residuals")
         return statistics(d)
 
     @cached_property
-    def _scanned(self) -> tuple[MixedDesign, lmm.LMMData]:
+    def _scanned(self) -> tuple[MixedDesign, BlockKernel]:
         if not self.residual.trivial or self.weights is not None:
             raise LongsurvError(
                 "a scan is fitted without residual= and weights=; with them a model needs a table "
@@ -125,6 +126,8 @@ class LMM:
     @cached_property
     def kernel(self) -> LMMKernel:
         """The likelihood that is climbed, in orthogonal columns of Z."""
+        if isinstance(self.data, Scan):
+            return self._scanned[1]
         if self.design.structured:
             return term_kernel(self.design)
         return block_kernel_of(self.statistics, self.design.random.blocks)

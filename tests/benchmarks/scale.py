@@ -46,7 +46,7 @@ FITS = {
 
 
 def scale(folder: Path) -> Iterator[Row]:
-    """A mixed model with a random slope, five visits a patient; Cox with ten covariates; jointly."""
+    """A random slope and five visits a patient; Cox with ten covariates; both jointly."""
     for n in SIZES["LMM"]:
         yield from _measured("LMM", f"REML, {n:,} x 5, slope", n, folder, _visits)
         if n == min(SIZES["LMM"]):
@@ -71,9 +71,7 @@ def _measured(
         (files / name).parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(files / name, index=False)
     command = [sys.executable, "-c", FIT.format(fit=FITS[kind]), str(files)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ}
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
     shutil.rmtree(files)
     spent, peak = map(float, done.stdout.split())
     yield Row(work, "longsurv, Parquet to table", spent, note=f"{1e6 * spent / n:.3g} us a patient")

@@ -55,6 +55,14 @@ class Triangle:
         self.nearest = np.minimum(self.nearest, np.abs(W).min(axis=0))
         self.rows += len(W)
 
+    def __add__(self, other: Triangle) -> Triangle:
+        """That of the rows of both."""
+        both = Triangle(len(self.low))
+        both.r = np.linalg.qr(np.vstack([self.r, other.r]), mode="r")
+        both.low, both.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        both.nearest, both.rows = np.minimum(self.nearest, other.nearest), self.rows + other.rows
+        return both
+
     @property
     def products(self) -> np.ndarray:
         """W'W, shape (k, k)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.design.scanned.columns import ScannedColumns, Triangle
 from longsurv.design.scanned.elsewhere import RowsElsewhere
 from longsurv.design.scanned.scan import Scan
-from longsurv.design.scanned.survey import Survey, survey
+from longsurv.design.scanned.survey import Looked, Question, Survey
 from longsurv.design.terms import columns_of, terms
 from longsurv.errors import DataError, FormulaError
 from longsurv.words import plural, shortened
@@ -32,6 +32,48 @@ class MixedRows(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class MixedPlan:
+    """How rows become those of a mixed model.
+
+    Attributes
+    ----------
+    formula : Formula
+    found : Survey
+        Of the rows that are meant.
+    fixed, random : ScannedColumns, tuple of ScannedColumns
+        Those of X, and of Z.
+    """
+
+    formula: Formula
+    found: Survey
+    fixed: ScannedColumns
+    random: tuple[ScannedColumns, ...]
+
+    def of(self, scan: Scan, looked: Looked) -> MixedPlan:
+        """The same of some of the files, whose groups are counted from 0."""
+        return replace(self, found=replace(self.found, scan=scan, codes=looked.codes))
+
+    def rows(self) -> Iterator[MixedRows]:
+        """All rows, in pieces."""
+        first, formula = 0, self.formula
+        for frame in self.found.frames():
+            y = response(formula.response, frame, functions=formula.functions)
+            Z = [columns.of(frame) for columns in self.random]
+            group = self.found.codes[first : first + len(frame)]
+            first += len(frame)
+            yield MixedRows(self.fixed.of(frame), y, Z[0] if len(Z) == 1 else np.hstack(Z), group)
+
+    def triangles(self) -> tuple[Triangle, Triangle]:
+        """Of (X, y) and of Z, from a pass over the rows."""
+        outer = Triangle(len(self.fixed.names) + 1)
+        inner = Triangle(sum(len(of.names) for of in self.random))
+        for rows in self.rows():
+            outer.add(np.column_stack([rows.X, rows.y]))
+            inner.add(rows.Z)
+        return outer, inner
+
+
+@dataclass(frozen=True, eq=False)
 class ScannedMixed:
     """A design, and the way to its rows.
 
@@ -39,9 +81,7 @@ class ScannedMixed:
     ----------
     design : MixedDesign
         Without rows.
-    found : Survey
-    fixed, random : ScannedColumns, tuple of ScannedColumns
-        Those of X, and of Z.
+    plan : MixedPlan
     triangle : ndarray, shape (p + 1, p + 1)
         R of the rows (X, y), of a QR.
     random_triangle : ndarray, shape (q, q)
@@ -49,69 +89,62 @@ class ScannedMixed:
     """
 
     design: MixedDesign
-    found: Survey
-    fixed: ScannedColumns
-    random: tuple[ScannedColumns, ...]
+    plan: MixedPlan
     triangle: np.ndarray
     random_triangle: np.ndarray
 
-    def rows(self) -> Iterator[MixedRows]:
-        """All rows, in pieces."""
-        return _rows(self.design.formula, self.found, self.fixed, self.random)
 
-
-def _rows(
-    formula: Formula, found: Survey, fixed: ScannedColumns, random: tuple[ScannedColumns, ...]
-) -> Iterator[MixedRows]:
-    first = 0
-    for frame in found.frames():
-        y = response(formula.response, frame, functions=formula.functions)
-        Z = [columns.of(frame) for columns in random]
-        group = found.codes[first : first + len(frame)]
-        first += len(frame)
-        yield MixedRows(fixed.of(frame), y, Z[0] if len(Z) == 1 else np.hstack(Z), group)
-
-
-def scanned_mixed(formula: str, scan: Scan, functions: Functions | None = None) -> ScannedMixed:
-    """Build the design of ``y ~ fixed + (effects | group)`` in two passes over a scan.
+def mixed_question(formula: str, functions: Functions | None = None) -> Question:
+    """What a mixed model's formula asks of a scan.
 
     Parameters
     ----------
     formula : str
         With one grouping.
-    scan : Scan
     functions : mapping of str to callable, optional
         The user's own, which the formula may call.
 
     Raises
     ------
     FormulaError
-        For a formula that cannot be read, names a column the files do not have, or has several
-        groupings.
-    DataError
-        If no complete row is left, or there are not more rows than coefficients.
+        For a formula that cannot be read, or has several groupings.
     """
     parsed = parse(formula, functions)
     group = _one_grouping(parsed)
-    sides = [parsed.fixed, *(term.effects for term in parsed.random)]
+    sides = (parsed.fixed, *(term.effects for term in parsed.random))
     columns = [c for side in sides for c in columns_of(terms(side))]
     columns += expression(parsed.response).columns
-    found = survey(scan, [*columns, group], sides, functions, group)
+    return Question(tuple(dict.fromkeys([*columns, group])), sides, functions, group)
+
+
+def mixed_plan(formula: str, found: Survey, functions: Functions | None = None) -> MixedPlan:
+    """The columns of a mixed model, none of them left out yet."""
+    parsed = parse(formula, functions)
     fixed = ScannedColumns.read(parsed.fixed, found, functions)
     random = tuple(ScannedColumns.read(t.effects, found, functions) for t in parsed.random)
-    p = len(fixed.names)
-    outer, inner = Triangle(p + 1), Triangle(sum(len(of.names) for of in random))
-    for rows in _rows(parsed, found, fixed, random):
-        outer.add(np.column_stack([rows.X, rows.y]))
-        inner.add(rows.Z)
-    fixed = fixed.without_dependent(outer.products[:p, :p], found, functions, constant=False)
-    random, kept = _independent(random, inner, found, functions)
+    return MixedPlan(parsed, found, fixed, random)
+
+
+def scanned_mixed(plan: MixedPlan, outer: Triangle, inner: Triangle) -> ScannedMixed:
+    """The design, from the triangles of all rows.
+
+    Raises
+    ------
+    FormulaError
+        For random effects that are there twice.
+    DataError
+        If there are not more rows than coefficients.
+    """
+    parsed, found, p = plan.formula, plan.found, len(plan.fixed.names)
+    functions = parsed.functions or None
+    fixed = plan.fixed.without_dependent(outer.products[:p, :p], found, functions, constant=False)
+    random, kept = _independent(plan.random, inner, found, functions)
     names = tuple(n for of in random for n in of.design(0).names)
     _check_names(parsed, names)
     if found.rows <= int(fixed.keep.sum()):
         raise DataError(
-            f"{shortened(formula)!r} has {plural(int(fixed.keep.sum()), 'coefficient')} but only "
-            f"{plural(found.rows, 'complete row')}; a simpler formula is needed"
+            f"{shortened(parsed.text)!r} has {plural(int(fixed.keep.sum()), 'coefficient')} but "
+            f"only {plural(found.rows, 'complete row')}; a simpler formula is needed"
         )
     missing = cast("np.ndarray", RowsElsewhere("the rows of the fit", found.rows))
     blocks = [
@@ -129,12 +162,15 @@ def scanned_mixed(formula: str, scan: Scan, functions: Functions | None = None) 
         ),
         group=missing,
         labels=found.labels,
-        group_name=group,
+        group_name=parsed.random[0].name,
         rows=missing,
         n_excluded=found.excluded,
     )
     return ScannedMixed(
-        design, found, fixed, random, outer.of(np.append(fixed.keep, True)), inner.of(kept)
+        design,
+        replace(plan, fixed=fixed, random=random),
+        outer.of(np.append(fixed.keep, True)),
+        inner.of(kept),
     )
 
 

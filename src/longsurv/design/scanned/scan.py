@@ -43,12 +43,15 @@ class Scan(Base):
         Columns, those of a partitioned folder's names included.
     rows : int
     dataset : pyarrow.dataset.Dataset
+    scheduler : str or None
+        Address of the Dask scheduler whose workers read.
     """
 
     files: tuple[str, ...]
     names: tuple[str, ...]
     rows: int
     dataset: Dataset = field(repr=False)
+    scheduler: str | None = None
 
     def __repr__(self) -> str:
         return f"Scan({plural(len(self.files), 'file')}, rows={self.rows})"
@@ -109,6 +112,18 @@ class Scan(Base):
                 "them again when nothing writes to them"
             )
 
+    def by_file(self) -> list[Scan]:
+        """A scan of each file."""
+        from pyarrow.dataset import FileSystemDataset
+
+        found = []
+        for fragment in self.dataset.get_fragments():
+            one = FileSystemDataset(
+                [fragment], self.dataset.schema, self.dataset.format, self.dataset.filesystem
+            )
+            found.append(Scan((fragment.path,), self.names, one.count_rows(), one))
+        return found
+
     def whole(self, columns: Sequence[str]) -> pd.DataFrame:
         """All rows of some columns at once, for what cannot do with less.
 
@@ -124,7 +139,7 @@ class Scan(Base):
 
 
 @checked
-def scan(source: str | Path | Sequence[str | Path]) -> Scan:
+def scan(source: str | Path | Sequence[str | Path], *, scheduler: str | None = None) -> Scan:
     """Parquet files as one table, for models of more rows than memory holds.
 
     Nothing is read but the files' descriptions. A model that is given the scan reads the columns of
@@ -137,6 +152,11 @@ def scan(source: str | Path | Sequence[str | Path]) -> Scan:
         A file, a pattern such as ``"visits/*.parquet"``, or a folder, whose files may be in folders
         named ``column=value``, which is then a column too. Files must have the same columns, of
         types that go together. Rows of one patient may be anywhere.
+    scheduler : str, optional
+        Address of a Dask scheduler, as ``"tcp://host:8786"``, whose workers reach the files by the
+        same names: `LMM` reads each file and keeps its patients' statistics there, and small
+        matrices travel. Then all rows of a patient are in one file, and what takes the patients one
+        by one (`ranef`) is refused. Other models read here.
 
     Returns
     -------
@@ -167,7 +187,7 @@ def scan(source: str | Path | Sequence[str | Path]) -> Scan:
             files, schema=pa.schema([*merged, *extra]), format="parquet", partitioning=kind,
             partition_base_dir=base,
         )  # fmt: skip
-        return Scan(tuple(files), tuple(whole.schema.names), whole.count_rows(), whole)
+        return Scan(tuple(files), tuple(whole.schema.names), whole.count_rows(), whole, scheduler)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot scan {files[0]!r}: {error}") from error
 

@@ -9,7 +9,7 @@ learn it from their columns, read whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -101,65 +101,157 @@ def pieces(
             yield Piece(frame.loc[known], batch.filter(pa.array(known)))
 
 
-def survey(
-    scan: Scan,
-    columns: Sequence[str],
-    sides: Sequence[str],
-    functions: Functions | None = None,
-    group: str | None = None,
-) -> Survey:
-    """Read the columns of a formula once.
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What one pass over some of the files found.
 
-    Parameters
+    Attributes
     ----------
-    scan : Scan
-    columns : sequence of str
+    rows : int
+        Complete rows.
+    exemplar : DataFrame
+        Complete rows in which every level of every factor occurs that these files have.
+    values : mapping of str to pyarrow.Array
+        Of the columns of text or categories.
+    codes : ndarray of int32, shape (n,)
+        The group of each complete row; empty without groups.
+    labels : pyarrow.Array
+        The groups, sorted.
+    """
+
+    rows: int
+    exemplar: pd.DataFrame
+    values: Mapping[str, pa.Array]
+    codes: np.ndarray
+    labels: pa.Array
+
+    @property
+    def light(self) -> Looked:
+        """The same without what is known of every row."""
+        return replace(self, codes=np.empty(0, dtype=np.int32))
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a formula asks of a scan.
+
+    Attributes
+    ----------
+    columns : tuple of str
         All that a row needs a value of.
-    sides : sequence of str
+    sides : tuple of str
         Right-hand sides whose factors have levels.
     functions : mapping of str to callable, optional
         The user's own, which the formula may call.
     group : str, optional
         Column of the groups.
+    """
+
+    columns: tuple[str, ...]
+    sides: tuple[str, ...]
+    functions: Functions | None = None
+    group: str | None = None
+
+    def look(self, scan: Scan) -> Looked:
+        """Read the columns of some files once.
+
+        Raises
+        ------
+        FormulaError, DataError
+            For columns that hold what a formula cannot use.
+        """
+        import pyarrow as pa
+
+        found = _Found(self.sides, self.functions)
+        shown = [name for name in self.columns if name != self.group or name in found.columns]
+        kinds = {name: scan.dataset.schema.field(name).type for name in shown}
+        seen: dict[str, list[pa.Array]] = {n: [] for n, k in kinds.items() if is_encoded(k)}
+        groups: list[pa.Array] = []
+        rows = 0
+        for piece in pieces(scan, self.columns, shown):
+            rows += len(piece.frame)
+            for name, parts in seen.items():
+                parts.append(_encoded(piece.batch.column(name)).slice(0, 0))
+            if self.group is not None:
+                groups.append(_encoded(piece.batch.column(self.group)))
+            found.look(piece.frame)
+        exemplar = pd.DataFrame(columns=shown)
+        if rows:
+            exemplar = pd.concat([one.astype(_as_objects(one)) for one in found.rows])
+            exemplar = exemplar.loc[~exemplar.index.duplicated()].sort_index()
+        values = {
+            name: pa.chunked_array(parts).unify_dictionaries().chunk(0).dictionary
+            for name, parts in seen.items()
+            if parts
+        }
+        return Looked(rows, exemplar, values, *_grouped(groups))
+
+    def together(self, scan: Scan, looked: Sequence[Looked]) -> Survey:
+        """What all files have, from what was found in each.
+
+        Raises
+        ------
+        FormulaError, DataError
+            If no row is complete, or there are too few groups.
+        """
+        import pyarrow as pa
+
+        used = [one for one in looked if one.rows]
+        if not used:
+            raise DataError(f"no row of the scan has a value in each of {list(self.columns)}")
+        found = _Found(self.sides, self.functions)
+        exemplar = pd.concat([one.exemplar for one in used], ignore_index=True)
+        levels = {
+            name: _dtype(
+                name,
+                scan.dataset.schema.field(name).type,
+                [one.values[name] for one in used],
+                name in found.values,
+            )
+            for name in used[0].values
+        }
+        for name, dtype in levels.items():
+            exemplar[name] = pd.Categorical(exemplar[name], dtype=dtype)
+        states = {
+            read.text: _learnt(read, scan, self.columns, levels, self.functions)
+            for read in found.remembering
+        }
+        labels = pd.Index([])
+        if self.group is not None:
+            labels = _index(pa.chunked_array([one.labels for one in used]))
+            if len(labels) < 2:
+                raise DataError(
+                    f"column {self.group!r} has one value only; random effects need several "
+                    "patients"
+                )
+        rows, codes = sum(one.rows for one in used), np.concatenate([one.codes for one in used])
+        return Survey(scan, self.columns, rows, levels, exemplar, states, codes, labels)
+
+
+def survey(scan: Scan, asked: Question) -> Survey:
+    """Read the columns of a formula once.
+
+    Parameters
+    ----------
+    scan : Scan
+    asked : Question
 
     Raises
     ------
     FormulaError, DataError
         For columns that are not there or hold what a formula cannot use, and if no row is complete.
     """
-    columns = tuple(dict.fromkeys(columns))
-    _check_there(scan, columns)
-    found = _Found(sides, functions)
-    shown = [name for name in columns if name != group or name in found.columns]
-    kinds = {name: scan.dataset.schema.field(name).type for name in shown}
-    dictionaries: dict[str, list[pa.Array]] = {n: [] for n, k in kinds.items() if is_encoded(k)}
-    groups: list[pa.Array] = []
-    rows = 0
-    for piece in pieces(scan, columns, shown):
-        rows += len(piece.frame)
-        for name, seen in dictionaries.items():
-            seen.append(_encoded(piece.batch.column(name)))
-        if group is not None:
-            groups.append(_encoded(piece.batch.column(group)))
-        found.look(piece.frame)
-    if not rows:
-        raise DataError(f"no row of the scan has a value in each of {list(columns)}")
-    levels = {
-        name: _dtype(name, kinds[name], seen, name in found.values)
-        for name, seen in dictionaries.items()
-    }
-    codes, labels = _grouped(group, groups)
-    exemplar = pd.concat(found.rows)
-    exemplar = exemplar.loc[~exemplar.index.duplicated()].sort_index()
-    for name, dtype in levels.items():  # by way of objects: sets of levels in any order are equal
-        exemplar[name] = pd.Categorical(exemplar[name].astype(object), dtype=dtype)
-    states = {
-        read.text: _learnt(read, scan, columns, levels, functions) for read in found.remembering
-    }
-    return Survey(scan, columns, rows, levels, exemplar, states, codes, labels)
+    check_there(scan, asked.columns)
+    return asked.together(scan, [asked.look(scan)])
 
 
-def _check_there(scan: Scan, columns: Sequence[str]) -> None:
+def _as_objects(frame: pd.DataFrame) -> dict[str, type[object]]:
+    """Columns of categories, whose sets of levels would count as equal in whatever order."""
+    return {n: object for n, k in frame.dtypes.items() if isinstance(k, pd.CategoricalDtype)}
+
+
+def check_there(scan: Scan, columns: Sequence[str]) -> None:
+    """Refuse columns that the files do not have."""
     nothing = pd.DataFrame(columns=[*scan.names])
     for name in columns:
         if name not in scan:
@@ -285,11 +377,8 @@ def _dtype(
     name: str, kind: pa.DataType, seen: Sequence[pa.Array], as_values: bool
 ) -> pd.CategoricalDtype:
     """All values of a column of text, sorted, or of categories, in their own order."""
-    import pyarrow as pa
-
-    whole = pa.chunked_array([part.slice(0, 0) for part in seen]).unify_dictionaries()
-    values = whole.chunk(0).dictionary.to_pylist()
-    if pa.types.is_dictionary(kind):
+    values = list(dict.fromkeys(value for part in seen for value in part.to_pylist()))
+    if not _is_text(kind):
         return pd.CategoricalDtype(pd.Index(values), ordered=kind.ordered)
     texts = pd.DataFrame({name: pd.Series(values, dtype=object)})
     if as_values:
@@ -297,21 +386,29 @@ def _dtype(
     return pd.CategoricalDtype(category(name, column_of(texts, name)).categories)
 
 
-def _grouped(name: str | None, parts: Sequence[pa.Array]) -> tuple[np.ndarray, pd.Index]:
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _grouped(parts: Sequence[pa.Array]) -> tuple[np.ndarray, pa.Array]:
     """Codes and sorted labels of the groups of all rows."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if name is None:
-        return np.empty(0, dtype=np.int32), pd.Index([])
+    if not parts:
+        return np.empty(0, dtype=np.int32), pa.array([])
     whole = pa.chunked_array(parts).unify_dictionaries()
     labels = whole.chunk(0).dictionary
-    if len(labels) < 2:
-        raise DataError(f"column {name!r} has one value only; random effects need several patients")
     order = pc.sort_indices(labels)
     place = np.empty(len(labels), dtype=np.int32)
     place[order.to_numpy()] = np.arange(len(labels), dtype=np.int32)
     codes = np.concatenate([place[part.indices.to_numpy()] for part in whole.chunks])
-    text = pa.types.is_string(labels.type) or pa.types.is_large_string(labels.type)
-    ordered = labels.take(order)
-    return codes, pd.Index(ordered.to_pandas(), dtype="string[pyarrow]" if text else None)
+    return codes, labels.take(order)
+
+
+def _index(labels: pa.ChunkedArray) -> pd.Index:
+    """The groups as results have them; those that are text in Arrow's memory."""
+    dtype = "string[pyarrow]" if _is_text(labels.type) else None
+    return pd.Index(labels.to_pandas(), dtype=dtype)

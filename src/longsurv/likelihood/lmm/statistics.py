@@ -64,7 +64,7 @@ class LMMData:
     @property
     def q(self) -> int:
         """Number of random effects a patient."""
-        return self.blocks[0].shape[1]
+        return len(self.z_basis)
 
     @property
     def patients(self) -> int:
