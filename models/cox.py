@@ -26,6 +26,7 @@ from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
+from longsurv.design.scanned.scan import Scan
 from longsurv.design.statement import of_table
 from longsurv.errors import EstimationError
 from longsurv.inference import (
@@ -42,6 +43,7 @@ from longsurv.likelihood import cox
 from longsurv.likelihood.cox.frailty import SITE_EFFECTS, SiteData, SiteEffects
 from longsurv.models import cox_priors, cox_sites
 from longsurv.models.cox_climb import check_covariates, maximum, statistics
+from longsurv.models.cox_pieces import read_in_pieces
 from longsurv.models.cox_twin import twin
 from longsurv.results.options import Intervals, Penalty, SiteDistribution, Ties
 from longsurv.results.survival.cox import SurvivalEstimate
@@ -67,9 +69,10 @@ class CoxPH:
         the log hazard. ``(1 | site)``, or ``frailty(site)``, gives every site an effect of its own
         on the log hazard, of a common distribution; the answers are then a `SitesEstimate` and a
         `SitesPosterior`.
-    data : DataFrame
+    data : DataFrame or Scan
         One row a patient (or a row an interval). Rows with a missing value in a column of the
-        formula are left out, and the result says how many.
+        formula are left out, and the result says how many. Of a `longsurv.scan` of Parquet files
+        the covariates are read in pieces, and are in memory once; it has no site effects.
     ties : {"efron", "breslow"}
     weights : str, optional
         Column of case weights. With weights that are not whole numbers the covariance is robust.
@@ -89,7 +92,7 @@ class CoxPH:
     """
 
     formula: str
-    data: pd.DataFrame = field(repr=False)
+    data: pd.DataFrame | Scan = field(repr=False)
     ties: Ties = "efron"
     weights: str | None = None
     patient: str | None = None
@@ -106,6 +109,8 @@ class CoxPH:
     @cached_property
     def design(self) -> SurvivalDesign:
         """The arrays of the model."""
+        if isinstance(self.data, Scan):
+            return self._scanned[0]
         return survival_design(
             self.formula, self.data,
             weights=self.weights, patient=self.patient, functions=self.functions, sites=True,
@@ -114,7 +119,16 @@ class CoxPH:
     @cached_property
     def statistics(self) -> cox.CoxData:
         """Sorted arrays of the partial likelihood."""
+        if isinstance(self.data, Scan):
+            return self._scanned[1]
         return statistics(self.formula, self.design, self.ties)
+
+    @cached_property
+    def _scanned(self) -> tuple[SurvivalDesign, cox.CoxData]:
+        return read_in_pieces(
+            self.formula, self.data, self.ties,
+            weights=self.weights, patient=self.patient, functions=self.functions,
+        )  # fmt: skip
 
     @property
     def _effects(self) -> SiteEffects:
@@ -126,12 +140,12 @@ class CoxPH:
         """The same with a column for each site of ``(1 | site)``."""
         return cox_sites.site_data(self.formula, self.design, self.ties)
 
-    def with_data(self, data: pd.DataFrame) -> Self:
+    def with_data(self, data: pd.DataFrame | Scan) -> Self:
         """The same model of other rows, with the columns of the formula.
 
         Parameters
         ----------
-        data : DataFrame
+        data : DataFrame or Scan
             One row a patient, or a row an interval.
         """
         return replace(self, data=data)
