@@ -34,7 +34,8 @@ from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
-from longsurv.design.owned import owned
+from longsurv.design.owned import owned, read_whole
+from longsurv.design.scanned.scan import Scan
 from longsurv.design.statement import of_table
 from longsurv.inference import Draws, Optimum, drawn
 from longsurv.inference.specification import holding
@@ -68,9 +69,10 @@ class Hazard:
         within id, ``offset(z)`` is a known part of the log hazard. ``(1 | site)``, or
         ``frailty(site)``, gives every site an effect of its own on the log hazard, of a common
         distribution; the answers are then a `HazardSitesEstimate` and a `HazardSitesPosterior`.
-    data : DataFrame
+    data : DataFrame or Scan
         One row a patient (or a row an interval). Rows with a missing value in a column of the
-        formula are left out, and the result says how many.
+        formula are left out, and the result says how many. Of a `longsurv.scan` of Parquet files
+        the columns of the formula, `weights` and `patient` are read whole.
     baseline : {"mspline", "exponential", "weibull", "piecewise"}
     knots : sequence of float, optional
         Interior knots of splines, or where pieces meet; by default at quantiles of the event times.
@@ -95,7 +97,7 @@ class Hazard:
     """
 
     formula: str
-    data: pd.DataFrame = field(repr=False)
+    data: pd.DataFrame | Scan = field(repr=False)
     baseline: str = "mspline"
     knots: Sequence[float] | None = None
     n_knots: int | None = None
@@ -106,7 +108,8 @@ class Hazard:
     frailty: SiteDistribution = "gaussian"
 
     def __post_init__(self) -> None:
-        own = owned(self.data, self.formula, self.weights, self.patient)
+        own = owned(read_whole(self.data, self.formula, self.weights, self.patient),
+                    self.formula, self.weights, self.patient)  # fmt: skip
         object.__setattr__(self, "data", own)
 
     def __repr__(self) -> str:
@@ -135,12 +138,12 @@ class Hazard:
         choice("frailty", self.frailty, SITE_EFFECTS)
         return hazard_sites.site_hazards(self.formula, self.hazard, SITE_EFFECTS[self.frailty])
 
-    def with_data(self, data: pd.DataFrame) -> Self:
+    def with_data(self, data: pd.DataFrame | Scan) -> Self:
         """The same model of other rows, with the columns of the formula.
 
         Parameters
         ----------
-        data : DataFrame
+        data : DataFrame or Scan
             One row a patient, or a row an interval.
         """
         return replace(self, data=data)

@@ -66,6 +66,22 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
     return own
 
 
+def read_whole(data: pd.DataFrame | Scan, formula: str, *columns: str | None) -> pd.DataFrame:
+    """The columns that a specification needs of a scan, in memory; a table as it is.
+
+    Parameters
+    ----------
+    data : DataFrame or Scan
+    formula : str
+    *columns : str, optional
+        Needed besides those of the formula.
+    """
+    if not isinstance(data, Scan):
+        return data
+    wanted = needed(formula) | {*columns}
+    return data.whole([name for name in data.names if name in wanted])
+
+
 def needed(formula: str) -> frozenset[str]:
     """All columns of a formula; none if it cannot be read."""
     from longsurv.design.specials import take_out_specials

@@ -248,13 +248,14 @@ def test_joint_models_read_the_columns_they_need(
     )
     patients["stop"] = patients["last"] + 0.1 + rng.exponential(2.0, len(patients))
     patients["died"] = rng.integers(0, 2, len(patients))
-    death = CoxPH("Surv(stop, died) ~ arm", patients)
+    patients.to_parquet(tmp_path / "patients.parquet", index=False)
 
-    def joint(data: pd.DataFrame | reader.Scan) -> JointModel:
+    def joint(data: pd.DataFrame | reader.Scan, people: pd.DataFrame | reader.Scan) -> JointModel:
+        death = CoxPH("Surv(stop, died) ~ arm", people)
         growth = LMM("y ~ time + arm + (time | patient)", data)
         return JointModel(growth, death, time="time", baseline="weibull")
 
-    scanned = joint(ls.scan(tmp_path / "seen.parquet"))
+    scanned = joint(ls.scan(tmp_path / "seen.parquet"), ls.scan(tmp_path / "patients.parquet"))
     assert "rows={'y': 355" in repr(scanned)
-    alike(scanned.fit().tidy(component="all"), joint(seen).fit().tidy(component="all"))
+    alike(scanned.fit().tidy(component="all"), joint(seen, patients).fit().tidy(component="all"))
     assert set(scanned.markers["y"].data) == {"y", "time", "arm", "patient"}

@@ -11,7 +11,7 @@ import pytest
 import longsurv as ls
 from longsurv.design.scanned import scan as reader
 from longsurv.errors import DataError, FormulaError, LongsurvError
-from longsurv.models import CoxPH
+from longsurv.models import CoxPH, Hazard
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,20 @@ def test_firth_profiles_and_other_files(patients: pd.DataFrame, tmp_path: Path) 
     for options in ({"penalty": "firth"}, {"intervals": "profile"}):
         whole = CoxPH(formula, patients).fit(**options)
         alike(CoxPH(formula, ls.scan(tmp_path)).fit(**options).tidy(), whole.tidy())
+
+
+def test_a_hazard_reads_the_columns_it_needs(patients: pd.DataFrame, folder: Path) -> None:
+    formula = "Surv(entry, time, died) ~ drug + dose"
+    pieces = Hazard(formula, ls.scan(folder), baseline="weibull", patient="id")
+    assert set(pieces.data) == {"entry", "time", "died", "drug", "dose", "id"}
+    formula = "Surv(time, died) ~ drug + dose"
+    whole = Hazard(formula, patients, baseline="weibull").fit()
+    fit = Hazard(formula, ls.scan(folder), baseline="weibull").fit()
+    alike(fit.tidy(), whole.tidy())
+    alike(
+        fit.predict(times=[2.0]).reset_index(drop=True),
+        whole.predict(times=[2.0])[fit.predict(times=[2.0]).columns].reset_index(drop=True),
+    )
 
 
 def test_whatever_needs_rows_is_refused(folder: Path) -> None:
