@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 # Seconds an evaluation has to take for chains at once to be faster than one after another: they
-# all need Python's one lock at each evaluation. If it does, it is tried for so long, and two threads
+# all need Python's one lock at each evaluation. If it does, it is tried for so long; two threads
 # may take at most so much longer than one that does half as much.
 WORTH_A_THREAD, TRIAL, SHARED = 1e-4, 5e-3, 1.4
 

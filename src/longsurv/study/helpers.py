@@ -134,6 +134,43 @@ class Workers:
             self._pool = None
 
 
+class Shared[T]:
+    """Pieces of work that this process and its workers do between them: the workers from the first
+    on, as they come, and this one from the last when there are no more. What a worker fails at is
+    done here, or fails here.
+
+    Parameters
+    ----------
+    workers : Workers
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._pieces: list[tuple[Callable[[], T], Future[T] | None]] = []
+
+    def add(self, work: Callable[[], T]) -> None:
+        """One more.
+
+        Parameters
+        ----------
+        work : callable
+        """
+        ahead = self._workers.submit(work) if self._workers.count > 0 else None
+        self._pieces.append((work, ahead))
+
+    def done(self) -> list[T]:
+        """What each returns, in the order in which they came."""
+        return [self._outcome(*piece) for piece in reversed(self._pieces)][::-1]
+
+    @staticmethod
+    def _outcome(work: Callable[[], T], ahead: Future[T] | None) -> T:
+        if ahead is None or ahead.cancel():
+            return work()
+        failure = ahead.exception()
+        insist()
+        return work() if failure else ahead.result()
+
+
 _AT_HAND: ContextVar[Workers | None] = ContextVar("workers", default=None)
 
 
@@ -208,7 +245,8 @@ def _from_the_end(
 ) -> Iterator[tuple[Stage, str, Callable[[Bench], object]]]:
     """What helpers may do, in their order: pieces of the first stage, at which the study is, then
     the last stage and those before it. Of each its pieces or the whole, the last one first."""
-    for stage in sorted(alone[::-1], key=lambda stage: stage is not first):
+    backwards = list(reversed(alone))
+    for stage in sorted(backwards, key=lambda stage: stage is not first):
         for piece, work in reversed((stage.pieces(study) or {"": stage.run}).items()):
             yield stage, piece, work
 
