@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longsurv.errors import LongsurvError
 from longsurv.faults import libraries_silenced
@@ -109,6 +109,7 @@ class Workers:
     def __init__(self, jobs: int) -> None:
         self.count = jobs - 1
         self._pool: ProcessPoolExecutor | None = None
+        self._asked: list[Future[Any]] = []  # any: of whatever was asked for
 
     def submit[T](self, work: Callable[[], T]) -> Future[T]:
         """Have it done, in the order of asking.
@@ -125,13 +126,17 @@ class Workers:
 
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.count, initializer=_deaf, env={})
-        return self._pool.submit(work)
+        future: Future[T] = self._pool.submit(work)
+        self._asked.append(future)
+        return future
 
     def end(self) -> None:
         """End them, whatever they are at."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, kill_workers=True)
-            self._pool = None
+            # A pool that is killed would fail at futures that were cancelled meanwhile.
+            busy = not all(future.done() for future in self._asked)
+            self._pool.shutdown(wait=True, kill_workers=busy)
+            self._pool, self._asked = None, []
 
 
 class Shared[T]:
@@ -223,6 +228,7 @@ def helping(
         store.lent(Path(meanwhile)),
         at_hand(jobs) as workers,
     ):
+        assert store.folder is not None
         run = partial(_ahead, study, folder=store.folder, fresh=store.fresh, quick=quick)
         ahead = {
             (stage.key, piece): workers.submit(partial(run, stage, work))
@@ -233,9 +239,8 @@ def helping(
             yield Helpers(store, ahead)
             done = True
         finally:
-            begun = [future for future in ahead.values() if not future.cancel()]
-            if done:
-                wait(begun)  # they write where the store is only lent
+            if done:  # they write where the store is only lent
+                wait([future for future in ahead.values() if not future.cancel()])
             else:
                 workers.end()
 
@@ -247,7 +252,8 @@ def _from_the_end(
     the last stage and those before it. Of each its pieces or the whole, the last one first."""
     backwards = list(reversed(alone))
     for stage in sorted(backwards, key=lambda stage: stage is not first):
-        for piece, work in reversed((stage.pieces(study) or {"": stage.run}).items()):
+        pieces = dict(stage.pieces(study)) or {"": stage.run}
+        for piece, work in reversed(pieces.items()):
             yield stage, piece, work
 
 
