@@ -19,7 +19,7 @@ import longsurv as ls
 from longsurv import cli
 from longsurv.cli import main, running
 from longsurv.simulate import characteristics
-from longsurv.study import MORTALITY, STAGES, Study
+from longsurv.study import MORTALITY, STAGES, Study, StudyResults
 
 
 @pytest.fixture
@@ -187,10 +187,10 @@ def test_an_interrupt_is_not_a_traceback(small: Path, monkeypatch, capsys) -> No
 
 @pytest.mark.usefixtures("few_stages")
 def test_an_interrupt_says_how_to_go_on(small: Path, tmp_path: Path, monkeypatch, capsys) -> None:
-    def interrupt(self: object, path: Path) -> None:
+    def interrupt(results: StudyResults, path: Path, folder: Path, *, n_jobs: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("longsurv.study.StudyResults.report", interrupt)
+    monkeypatch.setattr("longsurv.report.export.write_all", interrupt)
     command = ["report", str(small), "-o", str(tmp_path / "r.html"), "--quiet"]
     assert main(command) == 130
     err = capsys.readouterr().err
@@ -215,7 +215,12 @@ def test_a_second_report_says_what_it_reused(finished: Finished, capsys) -> None
 @pytest.mark.usefixtures("few_stages")
 def test_a_folder_of_everything(small: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     written = []
-    monkeypatch.setattr("longsurv.report.export.export", lambda r, to: written.append((r, to)))
+
+    def write(results: StudyResults, path: Path, folder: Path, *, n_jobs: int) -> Path:
+        written.append((results, folder))
+        return path
+
+    monkeypatch.setattr("longsurv.report.export.write_all", write)
     folder, target = tmp_path / "all", tmp_path / "r.html"
     command = ["report", str(small), "-o", str(target), "--quiet", "--no-store"]
     assert main([*command, "--folder", str(folder)]) == 0

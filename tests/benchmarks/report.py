@@ -1,8 +1,13 @@
-"""How much a reader of the example reports has before them, and whether all of it fits."""
+"""How much a reader of the example reports has before them, whether all of it fits, and how long
+it takes to make."""
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +42,42 @@ def reports(folder: Path) -> Iterator[Row]:
             print("  (screens are not counted: there is no Chromium)")
         else:
             yield from _screens(page, f"report of {name}", folder / f"profile-{name}")
+
+
+STAGE = re.compile(r"^\[\d+/\d+\] (.+): (\d+):(\d\d)(?!\d)")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def times(folder: Path) -> Iterator[Row]:
+    """Seconds of the sepsis report by the command, nothing stored and all kernels compiled: alone,
+    with its folder and quick, by one process and by two; and its stages, as the run told them."""
+    from longsurv.cohort.examples import example_path
+
+    study = str(example_path("ivig_sepsis") / "study.toml")
+    target = str(folder / "timed.html")
+    for jobs in (1, 2):
+        for what, options in (
+            ("report", ()),
+            ("report and folder", ("--folder", str(folder / f"all-{jobs}"))),
+            ("quick report", ("--quick",)),
+        ):
+            command = [sys.executable, "-m", "longsurv.cli", "report", study, "-o", target]
+            began = time.perf_counter()
+            done = subprocess.run(
+                [*command, "--no-store", "--jobs", str(jobs), *options],
+                env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            note = f"jobs {jobs}"
+            yield Row(f"{what} of sepsis", "longsurv", time.perf_counter() - began, note=note)
+            if what == "report":
+                yield from _stages(done.stderr, note)
+
+
+def _stages(told: str, note: str) -> Iterator[Row]:
+    """The stages of a second or more."""
+    for line in told.splitlines():
+        if (found := STAGE.match(line)) and (took := 60 * int(found[2]) + int(found[3])):
+            yield Row(f"  {found[1]}"[:33], "longsurv", took, note=note)
 
 
 def _screens(page: Path, work: str, profile: Path) -> Iterator[Row]:

@@ -3,7 +3,8 @@
 Figures of one run can be compared with each other only. `make bench ARGS=mixed` runs one part, and
 `make bench ARGS="million twin"` those that take too long to run unasked; R is measured too where
 Rscript is on the path, and other Python packages by the Python that LONGSURV_PEERS names, if it has
-them (mixedlm, interlace-lme). `report` times nothing: it counts what the example reports show.
+them (mixedlm, interlace-lme). `report` counts what the example reports show, and times how long one
+takes with one process and with two.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "million": (mixed.million, joint.hundred_thousand),
     "twin": (joint.twin,),
     "first": (first.uses,),
-    "report": (report.reports,),
+    "report": (report.reports, report.times),
     "scale": (scale.scale,),
 }
 UNASKED = ("mixed", "cox", "joint")

@@ -170,6 +170,14 @@ def test_chains_run_at_once_where_evaluations_take_long():
     assert _cores(lambda x: (0.0, x), 3, 4) == 1
 
 
+def test_chains_wait_for_each_other_where_evaluations_hold_the_lock():
+    def busy(x):
+        sum(range(20_000))
+        return 0.0, x
+
+    assert _cores(busy, 3, 4) == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_an_interrupt_is_passed_on_and_no_part_of_the_draws_returned() -> None:
     """In a process of its own: nutpie's blocking call would return the draws so far."""

@@ -40,7 +40,7 @@ PROBABILITIES = {
 def small_pictures() -> Iterator[None]:
     """Pictures of few pixels, for speed: nothing is read off them."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("word", "export"):
+        for module in ("word", "painting"):
             patch.setattr(f"longsurv.report.{module}.png", partial(png, dpi=20))
         yield
 

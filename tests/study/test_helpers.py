@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,61 @@ def test_an_interrupt_ends_the_helpers_and_the_next_run_goes_on(study, tmp_path)
         patch.setenv("LONGSURV_TEST_GO_ON", "yes")
         results = study.run(progress=False, stages=stages, store=FitStore(store), n_jobs=1)
     assert results.reused == 1 and results.parts["there"]["process"] != os.getpid()
+
+
+def test_pieces_of_a_stage_are_shared(study, tmp_path):
+    """A helper takes the last one while the study is at the first, which waits for it."""
+    begun = tmp_path / "begun"
+
+    def piece(bench, name):
+        import os
+        import time
+
+        if name == "last":
+            begun.touch()
+        for _ in range(1200):
+            if begun.exists():
+                break
+            time.sleep(0.05)
+        return bench.keep("piece", name, lambda: {"process": os.getpid()})
+
+    def run(bench):
+        found = {}
+        for name in ("first", "last"):
+            bench.turn(name)
+            found[name] = piece(bench, name)["process"]
+        return found
+
+    pieces = {name: partial(piece, name=name) for name in ("first", "last")}
+    stage = replace(of("shared", run), pieces=lambda _: pieces)
+    store = FitStore(tmp_path / "store")
+    results = study.run(progress=False, stages=(stage,), store=store, n_jobs=2)
+    assert not results.failures and (results.computed, results.reused) == (2, 0)
+    assert results.parts["shared"]["first"] == os.getpid() != results.parts["shared"]["last"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_shared_work_comes_back_in_order_and_fails_here(jobs):
+    here = os.getpid()
+
+    def work(k):
+        import os
+
+        if k == 2 and os.getpid() != here:
+            raise ArithmeticError
+        return k
+
+    with helpers.at_hand(jobs) as workers:
+        shared = helpers.Shared(workers)
+        for k in range(5):
+            shared.add(partial(work, k))
+        assert shared.done() == [0, 1, 2, 3, 4]
+        with helpers.at_hand(3) as again:
+            assert again is workers
+        shared = helpers.Shared(workers)
+        shared.add(partial(divmod, 1, 0))  # by a worker, and then here
+        with pytest.raises(ZeroDivisionError):
+            shared.done()
 
 
 def test_jobs_are_processes(study):

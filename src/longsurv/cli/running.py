@@ -40,19 +40,19 @@ def open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
 
 def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.Namespace) -> int:
     """Run a study, write what was asked for, and say what became of it: an exit code."""
+    from longsurv.report.export import write_all
     from longsurv.report.terminal import reported, unestimated
     from longsurv.study import Progress
+    from longsurv.study.helpers import at_hand, processes
 
     begun = time.monotonic()
     shown = Progress([("Report", REPORT_SECONDS)], quiet=arguments.quiet)
-    results = study.run(progress=shown, quick=arguments.quick, store=store, n_jobs=arguments.jobs)
-    shown.begin()
-    path = results.report(target)
-    if arguments.folder is not None:
-        from longsurv.report.export import export
-
-        export(results, arguments.folder)
-    shown.end()
+    jobs = processes(arguments.jobs)
+    with at_hand(jobs):
+        results = study.run(progress=shown, quick=arguments.quick, store=store, n_jobs=jobs)
+        shown.begin()
+        path = write_all(results, target, arguments.folder, n_jobs=jobs)
+        shown.end()
     say(reported(results, path, arguments.folder, store.folder, time.monotonic() - begun))
     return INCOMPLETE if unestimated(results) else DONE
 

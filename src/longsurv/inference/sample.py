@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 # Seconds an evaluation has to take for chains at once to be faster than one after another: they
-# all need Python's one lock at each evaluation.
-WORTH_A_THREAD = 1e-4
+# all need Python's one lock at each evaluation. If it does, it is tried for so long; two threads
+# may take at most so much longer than one that does half as much.
+WORTH_A_THREAD, TRIAL, SHARED = 1e-4, 5e-3, 1.4
 
 STATS = {
     "diverging": "diverging",
@@ -141,8 +142,9 @@ def sample(
     target_accept : float
         Mean acceptance probability that the step size is adapted to.
     cores : int, optional
-        Chains run at once; by default all of them, or one if the density is evaluated so fast that
-        they would wait for each other. The draws do not depend on it.
+        Chains run at once; by default all of them, or one if the density is evaluated so fast, or
+        holds Python's lock so long, that they would wait for each other. The draws do not depend
+        on it.
 
     Returns
     -------
@@ -312,10 +314,30 @@ class _Chain:
 
 
 def _cores(density: LogDensity, d: int, chains: int) -> int:
-    """Chains to run at once."""
-    origin, spent = np.zeros(d), []
-    for _ in range(5):
+    """Chains to run at once: all, where two threads do more than one does."""
+    origin = np.zeros(d)
+
+    def evaluate(times: int) -> float:
         began = time.perf_counter()
-        density(origin)
-        spent.append(time.perf_counter() - began)
-    return chains if min(spent) > WORTH_A_THREAD else 1
+        for _ in range(times):
+            density(origin)
+        return time.perf_counter() - began
+
+    each = min(evaluate(1) for _ in range(5))
+    if chains == 1 or each <= WORTH_A_THREAD:
+        return 1
+    times = max(2, int(TRIAL / each))
+    # A density of many short kernels has Python's lock in between, and threads queue for it.
+    alone = min(evaluate(times) for _ in range(2))
+    return chains if min(_both(evaluate, times) for _ in range(2)) < SHARED * alone else 1
+
+
+def _both(evaluate: Callable[[int], float], times: int) -> float:
+    """Seconds until two threads have evaluated so many times each."""
+    threads = [threading.Thread(target=evaluate, args=(times,)) for _ in range(2)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - began

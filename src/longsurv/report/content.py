@@ -96,6 +96,17 @@ def shown(section: Section, built: object) -> dict[str, Location]:
     return found
 
 
+def pictures(built: object) -> list[Picture]:
+    """The figures of a section as built, in order.
+
+    Parameters
+    ----------
+    built : object
+        What its `build` gave.
+    """
+    return [item for item in _items(built) if isinstance(item, Picture)]
+
+
 def _fields(part: object) -> dict[str, object]:
     """The named parts of a mapping or dataclass."""
     if isinstance(part, Mapping):

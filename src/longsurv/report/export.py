@@ -7,25 +7,35 @@ import math
 import os
 import re
 from collections.abc import Callable, Hashable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from longsurv.files import UNFINISHED, plainly, writable_folder, write_bytes, write_text
+from longsurv.files import (
+    UNFINISHED,
+    plainly,
+    writable,
+    writable_folder,
+    write_bytes,
+    write_text,
+)
 from longsurv.report.content import content
 from longsurv.report.folder import dictionary, folder_tables
 from longsurv.report.page import render_page
-from longsurv.report.sections import builder
+from longsurv.report.painting import Paint, draw_ahead
+from longsurv.report.sections import Builder, builder
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
-from longsurv.report.word import png, write_word
+from longsurv.report.word import write_word
+from longsurv.study.helpers import Shared, at_hand
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
+    from longsurv.results import Posterior
     from longsurv.study import ModelResult, StudyResults
 
 
@@ -57,12 +67,68 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     LongsurvError
         If the folder is a file or cannot be made, or something cannot be written there.
     """
+    build = builder(results)  # each section once for all files
+    return _export(results, folder, render_page(results, build), build, draw_ahead(results, build))
+
+
+def write_all(
+    results: StudyResults, path: Path, folder: Path | None = None, *, n_jobs: int = 1
+) -> Path:
+    """The report, and a folder as by `export` if one is given, each section made once for both.
+
+    Parameters
+    ----------
+    results : StudyResults
+    path : Path
+        Of the report.
+    folder : Path, optional
+    n_jobs : int
+        Processes to draw figures in, at most. No file depends on it.
+
+    Returns
+    -------
+    Path
+        Of the report.
+    """
+    build = builder(results)
+    paint = draw_ahead(results, build, n_jobs, painted=folder is not None)
+    page = render_page(results, build)
+    target = write_text(writable(path), page)
+    results.faults.write_log(target.with_suffix(".log"))
+    if folder is not None:
+        _export(results, folder, page, build, paint, n_jobs)
+    return target
+
+
+def _export(
+    results: StudyResults,
+    folder: str | Path,
+    page: str,
+    build: Builder,
+    paint: Paint,
+    n_jobs: int = 1,
+) -> Path:
     target = writable_folder(folder)
     for part in ("tables", "figures", "draws"):
         with plainly(target / part):
             (target / part).mkdir(parents=True, exist_ok=True)
-    build, paint = builder(results), cache(png)  # each section and figure once for all files
-    write_text(target / "report.html", render_page(results, build))
+    with at_hand(n_jobs) as workers:
+        saved: Shared[None] = Shared(workers)
+        for name, model in drawn_models(results).items():
+            assert model.post is not None
+            named, path = results.study.show_patients, target / "draws" / f"{name}.nc"
+            saved.add(partial(_write_draws, model.post, named, path))
+        _write_rest(results, target, page, build, paint)
+        saved.done()
+    results.faults.write_log(target / "report.log")
+    return target
+
+
+def _write_rest(
+    results: StudyResults, target: Path, page: str, build: Builder, paint: Paint
+) -> None:
+    """All but the draws."""
+    write_text(target / "report.html", page)
     items = list(content(results, build))
     write_word(results, target / "report.docx", items, paint)
     tables = folder_tables(results)
@@ -75,14 +141,8 @@ def export(results: StudyResults, folder: str | Path) -> Path:
         if drawn is not None:
             write_text(target / "figures" / f"{picture.name}.svg", drawn[0])
             write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
-    for name, model in drawn_models(results).items():
-        assert model.post is not None
-        draws = model.post.idata if results.study.show_patients else nameless(model.post.idata)
-        _write_draws(draws, target / "draws" / f"{name}.nc")
     text = json.dumps(as_json(results, tables), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(target / "results.json", text + "\n")
-    results.faults.write_log(target / "report.log")
-    return target
 
 
 def nameless(idata: DataTree) -> DataTree:
@@ -100,7 +160,8 @@ def nameless(idata: DataTree) -> DataTree:
     return tree.assign({"log_likelihood": type(idata)(plain.assign_coords(units))})
 
 
-def _write_draws(draws: DataTree, path: Path) -> None:
+def _write_draws(posterior: Posterior, named: bool, path: Path) -> None:
+    draws = posterior.idata if named else nameless(posterior.idata)
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
     with plainly(path):
         try:

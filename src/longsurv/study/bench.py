@@ -28,6 +28,15 @@ type Family = Callable[..., AnswerSpecification]
 HOW = {"ml": "maximum likelihood", "bayes": "Bayes"}
 
 
+def alone(piece: str) -> None:
+    """Nobody else is at a piece of a stage.
+
+    Parameters
+    ----------
+    piece : str
+    """
+
+
 class Bench:
     """The study at work: fits by way of the store, progress, and what earlier stages found.
 
@@ -40,6 +49,9 @@ class Bench:
         What the stages before this one returned, by key.
     faults : Faults
         The record of what failed.
+    turn : callable
+        Takes the name of a piece of the stage at work, which is to be done next: where another
+        process is at it, waits for that.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class Bench:
         *,
         quick: bool = False,
         faults: Faults | None = None,
+        turn: Callable[[str], None] = alone,
     ) -> None:
         self.study = study
         self.quick = quick
@@ -58,6 +71,7 @@ class Bench:
         self._store = store
         self._progress = progress
         self._computed = store.computed
+        self.turn = turn
 
     @property
     def parts(self) -> Parts:

@@ -1,21 +1,22 @@
 """Other processes that run a study's later stages ahead of it.
 
 The study runs its stages in order, from the first; helpers begin at the last and work towards it,
-and what they find goes into the store. So the numbers are those of one process, whoever computes
-them, and a helper that fails or is killed costs only its time: what is not in the store when the
-study gets there, the study computes itself.
+and what they find goes into the store. A long stage has pieces, shared in the same way. So the
+numbers are those of one process, whoever computes them, and a helper that fails or is killed costs
+only its time: what is not in the store when the study gets there, the study computes itself.
 """
 
 from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longsurv.errors import LongsurvError
 from longsurv.faults import libraries_silenced
@@ -27,6 +28,8 @@ from longsurv.study.progress import Progress
 from longsurv.study.store import FitStore
 
 if TYPE_CHECKING:
+    from joblib.externals.loky import ProcessPoolExecutor
+
     from longsurv.study.stages import Stage
 
 WORTH_A_HELPER = 4.0
@@ -40,13 +43,16 @@ class Helpers:
     ----------
     store : FitStore
         Of the study, which the helpers write to.
-    ahead : mapping of str to Future
-        By stage, the keys of the entries that a helper has made.
+    ahead : mapping of (str, str) to Future
+        By stage, and piece of it or nothing, the keys of the entries that a helper has made.
     """
 
-    def __init__(self, store: FitStore, ahead: Mapping[str, Future[frozenset[str]]]) -> None:
+    def __init__(
+        self, store: FitStore, ahead: Mapping[tuple[str, str], Future[frozenset[str]]]
+    ) -> None:
         self._store = store
         self._ahead = ahead
+        self._at = ""  # the stage at work
 
     def take(self, stage: Stage) -> None:
         """Wait for a stage that a helper is at; keep helpers from one that none has begun.
@@ -56,7 +62,18 @@ class Helpers:
         stage : Stage
             The next of the study.
         """
-        future = self._ahead.get(stage.key)
+        self._at = stage.key
+        self.turn("")
+
+    def turn(self, piece: str) -> None:
+        """The same of a piece of the stage at work.
+
+        Parameters
+        ----------
+        piece : str
+            Its name; nothing for the stage as a whole.
+        """
+        future = self._ahead.get((self._at, piece))
         if future is None or future.cancel():
             return
         failure = future.exception()  # of a helper that was killed: the study does it itself
@@ -80,6 +97,110 @@ def processes(n_jobs: int) -> int:
     return int(cpu_count())
 
 
+class Workers:
+    """Processes that work for this one, begun when there is something to do for them.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes at once, this one among them.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.count = jobs - 1
+        self._pool: ProcessPoolExecutor | None = None
+        self._asked: list[Future[Any]] = []  # any: of whatever was asked for
+
+    def submit[T](self, work: Callable[[], T]) -> Future[T]:
+        """Have it done, in the order of asking.
+
+        Parameters
+        ----------
+        work : callable
+
+        Returns
+        -------
+        Future
+        """
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.count, initializer=_deaf, env={})
+        future: Future[T] = self._pool.submit(work)
+        self._asked.append(future)
+        return future
+
+    def end(self) -> None:
+        """End them, whatever they are at."""
+        if self._pool is not None:
+            # A pool that is killed would fail at futures that were cancelled meanwhile.
+            busy = not all(future.done() for future in self._asked)
+            self._pool.shutdown(wait=True, kill_workers=busy)
+            self._pool, self._asked = None, []
+
+
+class Shared[T]:
+    """Pieces of work that this process and its workers do between them: the workers from the first
+    on, as they come, and this one from the last when there are no more. What a worker fails at is
+    done here, or fails here.
+
+    Parameters
+    ----------
+    workers : Workers
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._pieces: list[tuple[Callable[[], T], Future[T] | None]] = []
+
+    def add(self, work: Callable[[], T]) -> None:
+        """One more.
+
+        Parameters
+        ----------
+        work : callable
+        """
+        ahead = self._workers.submit(work) if self._workers.count > 0 else None
+        self._pieces.append((work, ahead))
+
+    def done(self) -> list[T]:
+        """What each returns, in the order in which they came."""
+        return [self._outcome(*piece) for piece in reversed(self._pieces)][::-1]
+
+    @staticmethod
+    def _outcome(work: Callable[[], T], ahead: Future[T] | None) -> T:
+        if ahead is None or ahead.cancel():
+            return work()
+        failure = ahead.exception()
+        insist()
+        return work() if failure else ahead.result()
+
+
+_AT_HAND: ContextVar[Workers | None] = ContextVar("workers", default=None)
+
+
+@contextmanager
+def at_hand(jobs: int) -> Iterator[Workers]:
+    """Workers for what is done meanwhile; those that are at hand already, if any are.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes at once, this one among them.
+    """
+    held = _AT_HAND.get()
+    if held is not None:
+        yield held
+        return
+    workers = Workers(jobs)
+    token = _AT_HAND.set(workers)
+    try:
+        yield workers
+    finally:
+        _AT_HAND.reset(token)
+        workers.end()
+
+
 @contextmanager
 def helping(
     study: Plan, store: FitStore, stages: Sequence[Stage], jobs: int, *, quick: bool
@@ -98,22 +219,42 @@ def helping(
     quick : bool
         Whether the run is a quick one.
     """
-    alone = [stage for stage in reversed(stages) if not stage.needs]
-    alone = [stage for stage in alone if stage is not stages[0]]
+    alone = [s for s in stages if s.pieces(study) or not (s.needs or s is stages[0])]
     if jobs < 2 or sum(stage.seconds(study) for stage in alone) < WORTH_A_HELPER:
         yield Helpers(store, {})
         return
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    with tempfile.TemporaryDirectory() as meanwhile, store.lent(Path(meanwhile)):
-        workers = min(jobs - 1, len(alone))
+    with (
+        tempfile.TemporaryDirectory() as meanwhile,
+        store.lent(Path(meanwhile)),
+        at_hand(jobs) as workers,
+    ):
         assert store.folder is not None
-        pool = ProcessPoolExecutor(workers, initializer=_deaf, env={})
+        run = partial(_ahead, study, folder=store.folder, fresh=store.fresh, quick=quick)
+        ahead = {
+            (stage.key, piece): workers.submit(partial(run, stage, work))
+            for stage, piece, work in _from_the_end(study, alone, stages[0])
+        }
+        done = False
         try:
-            run = partial(_ahead, study, folder=store.folder, fresh=store.fresh, quick=quick)
-            yield Helpers(store, {stage.key: pool.submit(run, stage) for stage in alone})
+            yield Helpers(store, ahead)
+            done = True
         finally:
-            pool.shutdown(wait=True, kill_workers=True)
+            if done:  # they write where the store is only lent
+                wait([future for future in ahead.values() if not future.cancel()])
+            else:
+                workers.end()
+
+
+def _from_the_end(
+    study: Plan, alone: Sequence[Stage], first: Stage
+) -> Iterator[tuple[Stage, str, Callable[[Bench], object]]]:
+    """What helpers may do, in their order: pieces of the first stage, at which the study is, then
+    the last stage and those before it. Of each its pieces or the whole, the last one first."""
+    backwards = list(reversed(alone))
+    for stage in sorted(backwards, key=lambda stage: stage is not first):
+        pieces = dict(stage.pieces(study)) or {"": stage.run}
+        for piece, work in reversed(pieces.items()):
+            yield stage, piece, work
 
 
 class _Alone(Bench):
@@ -131,12 +272,20 @@ def _deaf() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _ahead(study: Plan, stage: Stage, *, folder: Path, fresh: bool, quick: bool) -> frozenset[str]:
-    """Run one stage into the store; what fails is left to the study, which says why."""
+def _ahead(
+    study: Plan,
+    stage: Stage,
+    work: Callable[[Bench], object],
+    *,
+    folder: Path,
+    fresh: bool,
+    quick: bool,
+) -> frozenset[str]:
+    """Do a stage or a piece into the store; what fails is left to the study, which says why."""
     store = FitStore(folder, fresh=fresh)
     shown = Progress([(stage.title, stage.seconds(study))], quiet=True)
     shown.begin()
     bench = _Alone(study, store, shown, quick=quick)
     with libraries_silenced(lambda _: None):  # a process that nobody sees
-        bench.faults.attempt(stage.title, partial(stage.run, bench))
+        bench.faults.attempt(stage.title, partial(work, bench))
     return store.made

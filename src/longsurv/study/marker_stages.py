@@ -10,7 +10,7 @@ without phases, without scores) is an answer with a `reason`, and no failure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from longsurv.study.plan import Plan
 
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
+SCORE_MODELS = {"binary": ("y", "bernoulli"), "ordinal": ("value", "ordinal")}
+"""Of a score, by kind: the column that is the response, and its family."""
 MOST_CATEGORIES = 15  # an ordinal model has a threshold between any two
 NO_PHASES = (
     "{what} compares phases, and the trajectory model of this study has none. It can be done with"
@@ -303,26 +305,41 @@ def _score_models(
     bench: Bench, name: str, cutoff: float, share: float
 ) -> Iterator[tuple[str, ModelResult]]:
     """The two models of a score; one that has nothing to fit says why."""
+    label = bench.study.cohort.markers[name].label
+    for kind in SCORE_MODELS:
+        bench.turn(f"{name}, {kind}")
+        yield kind, _score_model(bench, name, cutoff, kind)
+        bench.step(f"{label}, {kind}", share / len(SCORE_MODELS))
+
+
+def _score_model(bench: Bench, name: str, cutoff: float, kind: str) -> ModelResult:
+    """One of the two; where there is nothing to fit, why."""
     from longsurv.models import GLMM
 
-    study = bench.study
-    data = study.marker_data(name)
-    above = data.assign(y=reaches(data, cutoff).astype(float))
-    label = study.cohort.markers[name].label
-    for kind, left, rows, family in (
-        ("binary", "y", above, "bernoulli"),
-        ("ordinal", "value", data, "ordinal"),
-    ):
-        formula = f"{left} ~ {study.trajectory}"
-        reason = _unfit(rows[left], cutoff) if kind == "binary" else _uncountable(rows)
-        if reason:
-            reasons = {"ml": reason, "bayes": reason}
-            yield kind, ModelResult(f"{name}, {kind}", formula, rows, reasons=reasons)
-        else:
-            merge = study.models.least_category or None if kind == "ordinal" else None
-            model = partial(GLMM, family=family, merge=merge)
-            yield kind, bench.model(f"{name}, {kind}", formula, rows, model)
-        bench.step(f"{label}, {kind}", share / 2)
+    study, rows = bench.study, bench.study.marker_data(name)
+    if kind == "binary":
+        rows = rows.assign(y=reaches(rows, cutoff).astype(float))
+    left, family = SCORE_MODELS[kind]
+    formula = f"{left} ~ {study.trajectory}"
+    reason = _unfit(rows[left], cutoff) if kind == "binary" else _uncountable(rows)
+    if reason:
+        reasons = {"ml": reason, "bayes": reason}
+        return ModelResult(f"{name}, {kind}", formula, rows, reasons=reasons)
+    merge = study.models.least_category or None if kind == "ordinal" else None
+    model = partial(GLMM, family=family, merge=merge)
+    return bench.model(f"{name}, {kind}", formula, rows, model)
+
+
+def score_models(study: Plan) -> dict[str, Callable[[Bench], ModelResult]]:
+    """The models of the scores, each a piece of the stage, the longer one of a score last."""
+    if study.change_variable != "phase":
+        return {}
+    return {
+        f"{name}, {kind}": partial(_score_model, name=name, cutoff=marker.positive, kind=kind)
+        for name, marker in study.cohort.endpoints.items()
+        if marker.positive is not None
+        for kind in SCORE_MODELS
+    }
 
 
 def _unfit(positive: pd.Series, cutoff: float) -> str:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,20 @@ if TYPE_CHECKING:
     from longsurv.study.plan import Plan
 
 
+type Pieces = Mapping[str, Callable[[Bench], object]]
+"""Work of a stage by name, each apart from the others."""
+
+
+def whole(study: Plan) -> Pieces:
+    """No pieces: a stage is one.
+
+    Parameters
+    ----------
+    study : Plan
+    """
+    return {}
+
+
 def nothing(study: Plan, reason: str) -> None:
     """What most stages leave behind where they failed.
 
@@ -103,6 +118,10 @@ class Stage:
     needs : bool
         Whether it reads what stages before it returned. One that does not may be run by another
         process (`longsurv.study.helpers`).
+    pieces : callable
+        Takes the study and returns what other processes may do of a stage that is long: by name,
+        functions of a `Bench` that leave what they find in its store. The stage calls `Bench.turn`
+        before it does the same. One with pieces is not done by another process as a whole.
     """
 
     key: str
@@ -112,22 +131,33 @@ class Stage:
     quick: bool = True
     instead: Callable[[Plan, str], object] = nothing
     needs: bool = False
+    pieces: Callable[[Plan], Pieces] = whole
 
 
 def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
     """The trajectory of every marker that is an endpoint, by name."""
-    study, found = bench.study, {}
-    endpoints = study.cohort.endpoints
+    found, endpoints = {}, bench.study.cohort.endpoints
     for k, (name, marker) in enumerate(endpoints.items(), 1):
-        data = study.marker_data(name)
-        formula = study.trajectory_model(data).formula
-        reason = unusable(data, study.cohort.schema.patient)
-        if reason:
-            found[name] = ModelResult(name, formula, data, reasons={"ml": reason, "bayes": reason})
-        else:
-            found[name] = bench.answers(name, study.trajectory_model(data), data)
+        bench.turn(name)
+        found[name] = fit_marker(bench, name)
         bench.step(f"{k} of {len(endpoints)}: {marker.label}", 1 / len(endpoints))
     return MappingProxyType(found)
+
+
+def fit_marker(bench: Bench, name: str) -> ModelResult:
+    """The trajectory of one marker."""
+    study, data = bench.study, bench.study.marker_data(name)
+    model = study.trajectory_model(data)
+    reason = unusable(data, study.cohort.schema.patient)
+    if reason:
+        why = {"ml": reason, "bayes": reason}
+        return ModelResult(name, model.formula, data, reasons=why)
+    return bench.answers(name, model, data)
+
+
+def marker_by_marker(study: Plan) -> Pieces:
+    """The markers, each a piece."""
+    return {name: partial(fit_marker, name=name) for name in study.cohort.endpoints}
 
 
 def no_markers(study: Plan, reason: str) -> Mapping[str, ModelResult]:
@@ -183,6 +213,7 @@ STAGES: tuple[Stage, ...] = (
         fit_markers,
         _of_markers,
         instead=no_markers,
+        pieces=marker_by_marker,
     ),
     Stage(
         asked.ADJUSTMENTS,
@@ -213,6 +244,7 @@ STAGES: tuple[Stage, ...] = (
         asked.fit_scores,
         asked.seconds_of_scores,
         quick=False,
+        pieces=asked.score_models,
     ),
     Stage(MORTALITY, "Mortality", fit_mortality, _of_mortality, instead=no_mortality),
     Stage(

@@ -161,10 +161,10 @@ class Study(Plan):
         shown = progress if isinstance(progress, Progress) else Progress(quiet=not progress)
         shown.expect(plan)
         store = FitStore(None) if store is None else store
-        bench = Bench(study, store, shown, quick=quick)
         failures: dict[str, str] = {}
         before = store.computed, store.reused
         with helping(study, store, chosen, processes(n_jobs), quick=quick) as helpers:
+            bench = Bench(study, store, shown, quick=quick, turn=helpers.turn)
             for stage in chosen:
                 computed, reused = store.computed, store.reused
                 shown.begin()

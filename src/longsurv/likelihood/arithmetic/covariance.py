@@ -77,6 +77,22 @@ def lower_cholesky(A: np.ndarray, L: np.ndarray) -> bool:
     return True
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def solve_factor(L, b, out):
+    """out = (L L')^-1 b."""
+    q = L.shape[0]
+    for a in range(q):
+        s = b[a]
+        for c in range(a):
+            s -= L[a, c] * out[c]
+        out[a] = s / L[a, a]
+    for a in range(q - 1, -1, -1):
+        s = out[a]
+        for c in range(a + 1, q):
+            s -= L[c, a] * out[c]
+        out[a] = s / L[a, a]
+
+
 def count_correlations(q: int) -> int:
     """Number of correlations among q random effects."""
     return q * (q - 1) // 2

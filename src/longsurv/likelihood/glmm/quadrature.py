@@ -6,7 +6,8 @@ H = I + sum_j w_j v_j v_j' there (w_j from the family) and H = L L', a patient c
     -log |L| + log sum_k omega_k exp(h(m + L'^-1 t_k) + t_k't_k / 2)
 
 over the nodes t_k and weights omega_k of the standard normal (Pinheiro & Bates 1995, J Comput Graph
-Stat 4:12; lme4's definition). One node is Laplace's approximation.
+Stat 4:12; lme4's definition). One node is Laplace's approximation. Where it has no error, as of a
+patient all of whose values were measured with normal noise, the integral is in closed form.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from longsurv.likelihood.arithmetic.covariance import lower_cholesky
+from longsurv.likelihood.arithmetic.covariance import lower_cholesky, solve_factor
 from longsurv.likelihood.arithmetic.lent import kept, lent
 from longsurv.likelihood.arithmetic.vector_exp import exp
+from longsurv.likelihood.glmm.closed_form import closed_form
 from longsurv.likelihood.glmm.families import (
     CENSORED,
     ORDINAL,
@@ -39,7 +41,7 @@ Work = namedtuple("Work", "u slope step trial J H L A rows U weight at l1 la lb 
 # to whole vectors, with room to work in; what `marginal` makes for itself.
 Rows = namedtuple("Rows", "y extent offset X Z first")
 Rule = namedtuple("Rule", "nodes log_weights work")
-Own = namedtuple("Own", "par raw d_beta d_Lam many one")
+Own = namedtuple("Own", "par raw d_beta d_Lam rule")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -73,22 +75,6 @@ def _dot(a, b):
     for k in range(a.shape[0]):
         s += a[k] * b[k]
     return s
-
-
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _solve(L, b, out):
-    """out = (L L')^-1 b."""
-    q = L.shape[0]
-    for a in range(q):
-        s = b[a]
-        for c in range(a):
-            s -= L[a, c] * out[c]
-        out[a] = s / L[a, a]
-    for a in range(q - 1, -1, -1):
-        s = out[a]
-        for c in range(a + 1, q):
-            s -= L[c, a] * out[c]
-        out[a] = s / L[a, a]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
@@ -135,7 +121,7 @@ def _find_mode(code, y, extent, eta, V, par, work):
         # The nodes' curvature is positive where the density is not concave.
         if not lower_cholesky(J, L) and not lower_cholesky(H, L):
             return False
-        _solve(L, slope, step)
+        solve_factor(L, slope, step)
         decrement = 0.0
         for a in range(q):
             decrement += slope[a] * step[a]
@@ -247,7 +233,7 @@ def _nodes_move(y, V, nodes, work):
             c[a] -= work.rows[j, 4] * r * V[j, a]
     if not lower_cholesky(work.J, work.L):
         return False
-    _solve(work.L, c, e)
+    solve_factor(work.L, c, e)
     return True
 
 
@@ -329,34 +315,36 @@ def marginal(
     par = constants(code, phi, levels)
     raw = np.zeros(max(levels + 1, 2) if phi.shape[0] else 0)
     d_beta, d_Lam = np.zeros(X.shape[1]), np.zeros((q, q))
-    own = Own(
-        par, raw, d_beta, d_Lam, _rule(nodes, log_weights, n_max),
-        _rule(np.zeros((1, q)), np.zeros(1), n_max),
-    )  # fmt: skip
-    par, raw, d_beta, d_Lam, many, one = lent(own)
+    own = Own(par, raw, d_beta, d_Lam, _rule(nodes, log_weights, n_max))
+    par, raw, d_beta, d_Lam, rule = lent(own)
+    work = rule.work
     beta, Lam, values, slopes = lent(beta), lent(Lam), lent(values), lent(slopes)
     modes = lent(modes)
     Y, extent, offset, X, Z, first = lent(Rows(Y, extent, offset, X, Z, first))
     for i in range(first.shape[0] - 1):
         start, end = first[i], first[i + 1]
         y, extents, Xi, Zi = Y[start:end], extent[start:end], X[start:end], Z[start:end]
-        # Measured values with normal noise make a normal integrand, for which one node is exact.
-        rule = one if code == CENSORED and not extents.any() else many
-        work = rule.work
         eta, V = work.eta[: end - start], work.V[: end - start]
         _patient(beta, Lam, offset[start:end], Xi, Zi, eta, V)
-        work.u[:] = 0.0
-        if modes.shape[0]:
-            work.u[:] = modes[i]
-        values[i] = _integrate(code, y, extents, eta, V, par, rule.nodes, rule.log_weights, work)
+        closed = code == CENSORED and not extents.any()
+        if closed:
+            values[i] = closed_form(y, eta, V, Xi, Zi, par, work, want_gradient, d_beta, raw, d_Lam)
+        else:
+            work.u[:] = 0.0
+            if modes.shape[0]:
+                work.u[:] = modes[i]
+            values[i] = _integrate(
+                code, y, extents, eta, V, par, rule.nodes, rule.log_weights, work
+            )  # fmt: skip
         if modes.shape[0] and values[i] > -math.inf:
             modes[i] = work.u
         if not want_gradient or values[i] == -math.inf:
             continue
-        if not _nodes_move(y, V, rule.nodes, work):
-            values[i] = -math.inf
-            continue
-        _add_gradient(code, y, V, Xi, Zi, work, d_beta, raw, d_Lam)
+        if not closed:
+            if not _nodes_move(y, V, rule.nodes, work):
+                values[i] = -math.inf
+                continue
+            _add_gradient(code, y, V, Xi, Zi, work, d_beta, raw, d_Lam)
         if slopes.shape[0]:
             slopes[start:end] = eta
     kept(own)

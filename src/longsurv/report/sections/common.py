@@ -74,6 +74,8 @@ class Picture:
         What its fold is called, where it stands behind one.
     beside : str
         What a page adds to the text alternative: where the numbers stand.
+    panel : bool
+        It is one of many small ones, which have one width only.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Picture:
     caption: str = ""
     title: str = ""
     beside: str = ""
+    panel: bool = False
 
     @property
     def alternative(self) -> str:
@@ -97,6 +100,18 @@ class Picture:
     def narrow(self) -> Markup:
         """As SVG, for phones."""
         return self.svg(NARROW, "narrow")
+
+    def keep(self, wide: str, narrow: str | None) -> None:
+        """Take drawings that another process has made.
+
+        Parameters
+        ----------
+        wide, narrow : str
+            As SVG; no narrow one of a panel.
+        """
+        vars(self)["wide"] = Markup(wide)
+        if narrow is not None:
+            vars(self)["narrow"] = Markup(narrow)
 
     def svg(self, width: float, suffix: str) -> Markup:
         """As an SVG element for the page, whose ids begin with the name and the suffix.

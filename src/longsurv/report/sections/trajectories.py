@@ -109,7 +109,8 @@ def panel(results: StudyResults, name: str, position: int) -> Picture:
             log=marker.transform == "log",
         )
 
-    return Picture(f"trajectory-{position}", draw, _panel_label(marker.label, curve))
+    label = _panel_label(marker.label, curve)
+    return Picture(f"trajectory-{position}", draw, label, panel=True)
 
 
 def _panel_label(label: str, curve: pd.DataFrame | None) -> str:
