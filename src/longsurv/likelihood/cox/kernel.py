@@ -110,7 +110,7 @@ def cross_product(X: Floats, u: Floats) -> Floats:
 def subtract_means(a: RiskArrays, S: Floats, E: Floats, moments: Floats, product: Floats) -> None:
     """Lower triangle of product -= sum over k, l of wbar (S1 - c E1)(S1 - c E1)' / phi^2."""
     p = product.shape[0]
-    product -= cross_product(S, moments[:, 2])[1:, 1:]
+    product -= cross_product(S, moments[:, 2].copy())[1:, 1:]
     for k in range(len(a.deaths) if a.efron else 0):
         if a.deaths[k] > 1:
             for j in range(1, p + 1):
