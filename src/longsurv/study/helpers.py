@@ -8,8 +8,12 @@ study gets there, the study computes itself.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -27,7 +31,12 @@ from longsurv.study.progress import Progress
 from longsurv.study.store import FitStore
 
 if TYPE_CHECKING:
+    from joblib.externals.loky import ProcessPoolExecutor
+
     from longsurv.study.stages import Stage
+
+ASK_EVERY = 0.5
+"""Seconds after which a helper asks again whether its study is still there."""
 
 WORTH_A_HELPER = 4.0
 """Seconds of work that a process has to take over; to begin, it loads libraries for about two."""
@@ -103,12 +112,10 @@ def helping(
     if jobs < 2 or sum(stage.seconds(study) for stage in alone) < WORTH_A_HELPER:
         yield Helpers(store, {})
         return
-    from joblib.externals.loky import ProcessPoolExecutor
-
     with tempfile.TemporaryDirectory() as meanwhile, store.lent(Path(meanwhile)):
         workers = min(jobs - 1, len(alone))
         assert store.folder is not None
-        pool = ProcessPoolExecutor(workers, initializer=_deaf, env={})
+        pool = pool_of(workers)
         try:
             run = partial(_ahead, study, folder=store.folder, fresh=store.fresh, quick=quick)
             yield Helpers(store, {stage.key: pool.submit(run, stage) for stage in alone})
@@ -126,9 +133,31 @@ class _Alone(Bench):
         raise LongsurvError("a stage that reads what others returned is marked `needs`")
 
 
-def _deaf() -> None:
-    """Ctrl-C is for the study, which ends its helpers."""
+def pool_of(workers: int) -> ProcessPoolExecutor:
+    """Processes that end with the one that asks for them, however that ends.
+
+    Parameters
+    ----------
+    workers : int
+    """
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(workers, initializer=_begin, initargs=(os.getpid(),), env={})
+
+
+def _begin(study: int) -> None:
+    """Ctrl-C is for the study, which ends its helpers; one that is killed cannot, and without it
+    they would wait for work for ever, with its output held open."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":  # where nobody adopts what is left behind, so that it cannot tell
+        threading.Thread(target=_end_with, args=(study,), daemon=True).start()
+
+
+def _end_with(study: int) -> None:
+    """End this process soon after the one that started it."""
+    while os.getppid() == study:
+        time.sleep(ASK_EVERY)
+    os._exit(1)
 
 
 def _ahead(study: Plan, stage: Stage, *, folder: Path, fresh: bool, quick: bool) -> frozenset[str]:
