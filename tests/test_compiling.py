@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numba
 import pytest
 from numba.core import config, event
 
-import longsurv.likelihood  # noqa: F401 - whose import asks for the lighter level
+import longsurv
+import longsurv.likelihood  # whose import asks for the lighter level
+import longsurv.models
 from longsurv.cli.program import main
 from longsurv.compiling import _LightCompilation
 from longsurv.study import Study
@@ -96,3 +99,40 @@ def test_warming_runs_a_whole_study_and_keeps_nothing(
     assert asked["draws"] == 250
     assert "is compiled" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+SCALARS = (ast.Constant, ast.UnaryOp, ast.Attribute)
+"""What a slice may be set to: a number as it is written, or one of a module's (`np.nan`)."""
+
+
+def slices_set_to_arrays(text: str) -> list[str]:
+    """Assignments to a slice in the compiled functions of a file, but for those of a number."""
+    found = []
+    for function in ast.walk(ast.parse(text)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        if not any("njit" in ast.unparse(decorator) for decorator in function.decorator_list):
+            continue
+        for line in ast.walk(function):
+            if not isinstance(line, ast.Assign):
+                continue
+            values = [line.value]
+            if isinstance(line.value, ast.IfExp):
+                values = [line.value.body, line.value.orelse]
+            sliced = any(
+                isinstance(target, ast.Subscript)
+                and any(isinstance(part, ast.Slice) for part in ast.walk(target.slice))
+                for target in line.targets
+            )
+            if sliced and not all(isinstance(value, SCALARS) for value in values):
+                found.append(f"{function.name}: {ast.unparse(line)}")
+    return found
+
+
+def test_no_kernel_sets_a_slice_to_an_array() -> None:
+    """numba compiles a sentence about unequal shapes for it, which takes a second or two."""
+    assert slices_set_to_arrays("@njit(cache=True)\ndef f(a, b):\n    a[1:] = b\n    a[:] = 0.0")
+    homes = [Path(longsurv.__file__).parent, Path(longsurv.models.__file__).parent]
+    files = [path for home in homes for path in home.rglob("*.py")]
+    found = {path.name: slices_set_to_arrays(path.read_text("utf-8")) for path in files}
+    assert not {name: lines for name, lines in found.items() if lines}

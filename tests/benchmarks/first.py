@@ -33,6 +33,15 @@ USES = {
     "GLMM, fit": "GLMM('high ~ year * drug + (1 | id)', visits, family='bernoulli').fit().tidy()",
     "joint model, fit": "JointModel(LMM(growth, visits), death, time='year').fit().tidy()",
     "LMM, sample": "LMM(growth, visits).sample(draws=100, seed=1).tidy()",
+    "Cox, sample": "death.sample(draws=100, seed=1).tidy()",
+    "Hazard, sample": "Hazard(survival, patients, patient='id').sample(draws=100, seed=1).tidy()",
+    "GLMM, sample": (
+        "GLMM('high ~ year * drug + (1 | id)', visits, family='bernoulli')"
+        ".sample(draws=100, seed=1).tidy()"
+    ),
+    "joint model, sample": (
+        "JointModel(LMM(growth, visits), death, time='year').sample(draws=100, seed=1).tidy()"
+    ),
 }
 
 

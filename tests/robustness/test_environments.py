@@ -266,7 +266,7 @@ def moments(count: int, seconds: float, seed: int) -> list[float]:
     return [seconds * (k + r.random()) / count for k in range(count)]
 
 
-def test_control_c_at_twenty_moments(study, tmp_path, undisturbed):
+def test_control_c_at_twenty_moments_and_resumed(study, tmp_path, undisturbed):
     for k, moment in enumerate(moments(20, 0.97 * undisturbed[1], seed=1)):
         store, page = tmp_path / f"fits{k}", tmp_path / f"{k}.html"
         with start("report", study, "-o", page, "--store", store) as process:
@@ -282,6 +282,12 @@ def test_control_c_at_twenty_moments(study, tmp_path, undisturbed):
         if page.exists():
             assert whole(page) == undisturbed[0]
         assert not unfinished(store, tmp_path)
+        kept = entries(store)
+        code, out, err = run("report", study, "-o", page, "--store", store)
+        assert code in (0, 3)
+        plain(err)
+        assert not kept or f"Reused {len(kept)} of" in out
+        assert whole(page) == undisturbed[0]
 
 
 def test_kill_at_ten_moments(study, tmp_path, undisturbed):

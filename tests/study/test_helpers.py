@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -128,6 +131,24 @@ def test_a_killed_helper_costs_its_time_only(study, tmp_path):
     assert results.parts["doomed"]["process"] == here == results.parts["last"]["process"]
     assert not results.failures and results.computed == 2
     assert time.perf_counter() - began < 120
+
+
+KILLED = """
+import os, signal
+from longsurv.study.helpers import pool_of
+
+pool = pool_of(1)
+print(pool.submit(os.getpid).result(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_study_that_is_killed_leaves_no_helper_behind():
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE) as study:
+        out, _ = study.communicate(timeout=30)  # ends when nobody is left who could say more
+    assert study.returncode == -signal.SIGKILL
+    assert int(out) != study.pid
 
 
 def test_what_reads_other_stages_is_never_made_without_them(study, tmp_path):

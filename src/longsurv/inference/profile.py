@@ -211,7 +211,8 @@ def _step(
     next x, nan without a positive curvature; and the distances that enclose the limit.
     """
     right = np.empty((2, len(x)))
-    right[0], right[1] = gradient, c
+    for j in range(len(x)):
+        right[0, j], right[1, j] = gradient[j], c[j]
     solution, positive = _solved(information, lacking, right)
     if not positive:
         return np.nan, np.full(len(x), np.nan), inside, outside

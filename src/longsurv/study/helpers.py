@@ -8,8 +8,12 @@ only its time: what is not in the store when the study gets there, the study com
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from joblib.externals.loky import ProcessPoolExecutor
 
     from longsurv.study.stages import Stage
+
+ASK_EVERY = 0.5
+"""Seconds after which a helper asks again whether its study is still there."""
 
 WORTH_A_HELPER = 4.0
 """Seconds of work that a process has to take over; to begin, it loads libraries for about two."""
@@ -122,10 +129,8 @@ class Workers:
         -------
         Future
         """
-        from joblib.externals.loky import ProcessPoolExecutor
-
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.count, initializer=_deaf, env={})
+            self._pool = pool_of(self.count)
         future: Future[T] = self._pool.submit(work)
         self._asked.append(future)
         return future
@@ -267,9 +272,31 @@ class _Alone(Bench):
         raise LongsurvError("a stage that reads what others returned is marked `needs`")
 
 
-def _deaf() -> None:
-    """Ctrl-C is for the study, which ends its helpers."""
+def pool_of(workers: int) -> ProcessPoolExecutor:
+    """Processes that end with the one that asks for them, however that ends.
+
+    Parameters
+    ----------
+    workers : int
+    """
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(workers, initializer=_begin, initargs=(os.getpid(),), env={})
+
+
+def _begin(study: int) -> None:
+    """Ctrl-C is for the study, which ends its helpers; one that is killed cannot, and without it
+    they would wait for work for ever, with its output held open."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":  # where nobody adopts what is left behind, so that it cannot tell
+        threading.Thread(target=_end_with, args=(study,), daemon=True).start()
+
+
+def _end_with(study: int) -> None:
+    """End this process soon after the one that started it."""
+    while os.getppid() == study:
+        time.sleep(ASK_EVERY)
+    os._exit(1)
 
 
 def _ahead(

@@ -6,7 +6,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from longsurv.likelihood.arithmetic.lent import kept, lent
+from longsurv.likelihood.arithmetic.lent import kept, lent, only_read
 
 Rows = namedtuple("Rows", "y first")
 Pair = namedtuple("Pair", "room other")  # of one type
@@ -38,3 +38,30 @@ def test_lent_arrays_hold_what_their_owners_hold() -> None:
     np.testing.assert_array_equal(out, np.add.reduceat(y, first[:-1]))
     np.testing.assert_array_equal(room[:699], y[301:])
     assert [sys.getrefcount(a) for a in (y, first, out)] == before
+
+
+@njit
+def _total(x):
+    total = 0.0
+    for value in x:
+        total += value
+    return total
+
+
+@njit
+def _of_both(given):
+    own = given + 1.0
+    return _total(given) + _total(only_read(own)), own
+
+
+def test_what_is_only_read_is_compiled_once_and_held_once() -> None:
+    given = np.arange(1000.0)
+    given.flags.writeable = False
+    _of_both(given)  # compiled
+    before = sys.getrefcount(given)
+    for _ in range(200):
+        total, own = _of_both(given)
+    assert sys.getrefcount(given) == before
+    assert total == 2 * given.sum() + 1000.0
+    own[0] = 5.0  # it is the caller's, as writable as it was
+    assert len(_total.signatures) == 1

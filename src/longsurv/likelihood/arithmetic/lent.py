@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from numba import types
+from numba.core import imputils
 from numba.extending import intrinsic
 
 
@@ -62,6 +63,30 @@ def _kept(typing_context, array):
     return types.none(array), generate
 
 
+@intrinsic
+def _only_read(typing_context, array):
+    """The same array as one that is only read, which is another type.
+
+    A function that is given data, which are only read, and room of its caller's is compiled for
+    each; with this for one.
+
+    Parameters
+    ----------
+    array : ndarray
+
+    Returns
+    -------
+    The same, with the same memory.
+    """
+    given = array.copy(readonly=True)
+
+    def generate(context, builder, signature, arguments):
+        return imputils.impl_ret_borrowed(context, builder, given, arguments[0])
+
+    return given(array), generate
+
+
 # any: only compiled code calls them, with arrays whose types numba finds out
 lent = cast("Any", _lent)
 kept = cast("Any", _kept)
+only_read = cast("Any", _only_read)

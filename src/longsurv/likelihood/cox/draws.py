@@ -90,10 +90,11 @@ def _jumps(a: RiskArrays, B: Floats) -> tuple[Floats, Integers]:
     exponent = np.empty((len(B), K), np.int32)
     for s in range(len(B)):
         v, e = relative_risks(a, linear_predictor(a, B[s]))
-        S, eS = risk_sums(a, v, e, 1)
-        _, moments = event_terms(a, S, death_sums(a, v, e, eS, 1), eS)
-        mantissa[s] = moments[:, 0]
-        exponent[s] = eS
+        width = np.int64(1)  # typed as other widths are, so that nothing is compiled for it alone
+        S, eS = risk_sums(a, v, e, width)
+        _, moments = event_terms(a, S, death_sums(a, v, e, eS, width), eS)
+        for k in range(K):
+            mantissa[s, k], exponent[s, k] = moments[k, 0], eS[k]
     return mantissa, exponent
 
 

@@ -72,7 +72,8 @@ def firth_value_gradient_information(
     That information is the Newton matrix and the covariance customary for Firth's estimate; it is
     not the Hessian of the penalised likelihood.
     """
-    value, gradient, information = _on_own_scale(data.arrays, shaped(data, beta), data.scale)
+    at = shaped(data, beta) * data.scale
+    _, _, value, gradient, information = _climb(data.arrays, at, data.scale, 0)
     return value + data.log_scale, gradient, information
 
 
@@ -82,7 +83,7 @@ def firth_start(data: CoxData, max_steps: int = 50) -> tuple[Floats, int]:
     Newton steps from 0, all in one compiled loop: with few patients an evaluation takes less time
     than the calls from Python around it.
     """
-    b, calls = _climb(data.arrays, np.zeros(data.n_columns), max_steps)
+    b, calls, *_ = _climb(data.arrays, np.zeros(data.n_columns), data.scale, max_steps)
     return b / data.scale, calls
 
 
@@ -227,9 +228,11 @@ def _add_row_terms(
             gradient[j] += term * X[i, j]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _evaluate(a: RiskArrays, b: Floats) -> tuple[float, Floats, Floats]:
-    """Penalised value and gradient, and the information; standardised coefficients."""
+    """Penalised value and gradient, and the information; standardised coefficients.
+
+    Part of `_climb`, the one that calls it: a function of its own would be compiled twice."""
     p = a.X.shape[1]
     gradient = np.full(p, np.nan)
     information = np.full((p, p), np.nan)
@@ -242,7 +245,9 @@ def _evaluate(a: RiskArrays, b: Floats) -> tuple[float, Floats, Floats]:
     mean_log, moments = event_terms(a, S, E, eS)
     expected = expected_events(a, v, e, eS, moments)
     information = cross_product(a.X, expected)
-    noise = 1e-14 * np.diag(information)  # what cancellation in the next line can leave behind
+    noise = np.empty(p)  # what cancellation in the next line can leave behind
+    for j in range(p):
+        noise[j] = 1e-14 * information[j, j]
     subtract_means(a, S, E, moments, information)
     mirror(information)
     W, log_det = _inverse_root(information, noise)
@@ -252,37 +257,53 @@ def _evaluate(a: RiskArrays, b: Floats) -> tuple[float, Floats, Floats]:
     gradient = score(a, expected)
     A = np.dot(W.T.copy(), W)
     h = _quadratic_forms(a.X, A)
-    T, _ = risk_sums(a, v * h, e, 1)
-    ET = death_sums(a, v * h, e, eS, 1)
+    T, _ = risk_sums(a, v * h, e, np.int64(1))
+    ET = death_sums(a, v * h, e, eS, np.int64(1))
     drift, drift_tied = _time_terms(a, S, E, T, ET, moments, A, gradient)
     drifts = exposure(a, e, drift, eS)
     _add_row_terms(a, e, eS, 0.5 * expected * h, v, drifts, drift_tied, gradient)
-    value = event_contributions(a, eta, mean_log).sum() + 0.5 * log_det
+    value = 0.5 * log_det
+    terms = event_contributions(a, eta, mean_log)
+    for i in range(len(terms)):
+        value += terms[i]
     return value, gradient, information
 
 
 @njit(cache=True, nogil=True)
-def _on_own_scale(a: RiskArrays, beta: Floats, scale: Floats) -> tuple[float, Floats, Floats]:
-    """The same of the caller's coefficients, but for a constant of the value."""
-    value, gradient, information = _evaluate(a, beta * scale)
-    for j in range(len(scale)):
-        for m in range(len(scale)):
-            information[j, m] *= scale[j] * scale[m]
-    return value, gradient * scale, information
-
-
-@njit(cache=True, nogil=True)
-def _climb(a: RiskArrays, b: Floats, max_steps: int) -> tuple[Floats, int]:
+def _climb(
+    a: RiskArrays, b: Floats, scale: Floats, max_steps: int
+) -> tuple[Floats, int, float, Floats, Floats]:
     """Newton steps with halving; what the information lacks is learnt by secant corrections.
 
     (As in `longsurv.inference.scoring`, which is to certify the point: the last, which nothing has
-    been evaluated at yet.)
+    been evaluated at yet.) The point, in standardised coefficients; how often the density was
+    evaluated; its value, gradient and information where that was last accepted, in coefficients of
+    this scale. Without a step to take this is the density at b, and nothing else compiles it.
     """
-    none = np.zeros(len(b))
-    lacking = np.zeros((len(b), len(b)))
-    value, gradient, information = _evaluate(a, b)
-    calls = 1
-    for _ in range(max_steps):
+    p = len(b)
+    none, lacking, direction, trial = np.zeros(p), np.zeros((p, p)), np.zeros(p), b.copy()
+    value, gradient, information = -np.inf, none, lacking
+    size, least, decrement, calls, steps = 1.0, 0.0, 0.0, 0, 0
+    while True:
+        new_value, new_gradient, new_information = _evaluate(a, trial)
+        calls += 1
+        if steps:
+            if not new_value >= least + 2e-4 * size * decrement and size > 1e-6:
+                size *= 0.5
+                trial = b + size * direction
+                continue
+            if not new_value >= least:
+                break
+            step = size * direction
+            missed = gradient - new_gradient - np.dot(new_information + lacking, step)
+            along = np.dot(missed, step)
+            if abs(along) > 1e-8 * np.sqrt(np.dot(missed, missed) * np.dot(step, step)):
+                for j in range(p):
+                    for m in range(p):
+                        lacking[j, m] += missed[j] * missed[m] / along
+        b, value, gradient, information = trial, new_value, new_gradient, new_information
+        if steps == max_steps:
+            break
         W, log_det = _inverse_root(information + lacking, none)
         if log_det == -np.inf:
             W, log_det = _inverse_root(information, none)
@@ -293,19 +314,11 @@ def _climb(a: RiskArrays, b: Floats, max_steps: int) -> tuple[Floats, int]:
         if decrement <= LAST_STEP:
             b = b + direction
             break
-        size, least = 1.0, value - 1e-13 * max(1.0, abs(value))
-        new_value, new_gradient, new_information = _evaluate(a, b + direction)
-        calls += 1
-        while not new_value >= least + 2e-4 * size * decrement and size > 1e-6:
-            size *= 0.5
-            new_value, new_gradient, new_information = _evaluate(a, b + size * direction)
-            calls += 1
-        if not new_value >= least:
-            break
-        step = size * direction
-        missed = gradient - new_gradient - np.dot(new_information + lacking, step)
-        along = np.dot(missed, step)
-        if abs(along) > 1e-8 * np.sqrt(np.dot(missed, missed) * np.dot(step, step)):
-            lacking += np.outer(missed, missed) / along
-        b, value, gradient, information = b + step, new_value, new_gradient, new_information
-    return b, calls
+        steps, size, least = steps + 1, 1.0, value - 1e-13 * max(1.0, abs(value))
+        trial = b + direction
+    scaled_gradient, scaled_information = np.empty(p), np.empty((p, p))
+    for j in range(p):
+        scaled_gradient[j] = gradient[j] * scale[j]
+        for m in range(p):
+            scaled_information[j, m] = information[j, m] * (scale[j] * scale[m])
+    return b, calls, value, scaled_gradient, scaled_information

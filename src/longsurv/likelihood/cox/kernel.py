@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from longsurv.likelihood.arithmetic.lent import only_read
 from longsurv.likelihood.cox.data import Floats, Integers, RiskArrays
 from longsurv.likelihood.cox.risk_sets import (
     LOG_BASE,
@@ -110,7 +111,7 @@ def cross_product(X: Floats, u: Floats) -> Floats:
 def subtract_means(a: RiskArrays, S: Floats, E: Floats, moments: Floats, product: Floats) -> None:
     """Lower triangle of product -= sum over k, l of wbar (S1 - c E1)(S1 - c E1)' / phi^2."""
     p = product.shape[0]
-    product -= cross_product(S, moments[:, 2])[1:, 1:]
+    product -= cross_product(only_read(S), moments[:, 2].copy())[1:, 1:]
     for k in range(len(a.deaths) if a.efron else 0):
         if a.deaths[k] > 1:
             for j in range(1, p + 1):
@@ -142,7 +143,10 @@ def evaluate(a: RiskArrays, b: Floats, order: int) -> tuple[float, Floats, Float
     S, eS = risk_sums(a, v, e, width)
     E = death_sums(a, v, e, eS, width)
     mean_log, moments = event_terms(a, S, E, eS)
-    value = event_contributions(a, eta, mean_log).sum()
+    value = 0.0
+    terms = event_contributions(a, eta, mean_log)
+    for i in range(len(terms)):
+        value += terms[i]
     if order == 0:
         return value, gradient, information
     expected = expected_events(a, v, e, eS, moments)

@@ -40,8 +40,10 @@ def triangle_gradient(m, d_beta, d_phi, d_Lam):
     """The gradient in such a vector from that in its parts."""
     p, q = d_beta.shape[0], d_Lam.shape[0]
     gradient = np.empty(p + m + q * (q + 1) // 2)
-    gradient[:p] = d_beta
-    gradient[p : p + m] = d_phi[:m]
+    for b in range(p):
+        gradient[b] = d_beta[b]
+    for k in range(m):
+        gradient[p + k] = d_phi[k]
     k = p + m
     for a in range(q):
         for b in range(a + 1):
@@ -69,8 +71,10 @@ def unconstrained_gradient(theta, m, code, phi, Lam, d_beta, d_phi, d_Lam):
     """The gradient in an unconstrained vector from that in its parts."""
     p, q = d_beta.shape[0], d_Lam.shape[0]
     gradient = np.zeros(theta.shape[0])
-    gradient[:p] = d_beta
-    gradient[p : p + m] = d_phi[:m]
+    for b in range(p):
+        gradient[b] = d_beta[b]
+    for k in range(m):
+        gradient[p + k] = d_phi[k]
     from_climbed(code, phi, m, gradient[p : p + m])
     dK = np.zeros((q, q))
     for a in range(q):
@@ -78,5 +82,7 @@ def unconstrained_gradient(theta, m, code, phi, Lam, d_beta, d_phi, d_Lam):
         for b in range(a + 1):
             gradient[p + m + a] += d_Lam[a, b] * Lam[a, b]
             dK[a, b] = tau * d_Lam[a, b]
-    gradient[p + m + q :] = correlation_pullback(theta[p + m + q :], q, dK)
+    by_cor = correlation_pullback(theta[p + m + q :], q, dK)
+    for k in range(by_cor.shape[0]):
+        gradient[p + m + q + k] = by_cor[k]
     return gradient

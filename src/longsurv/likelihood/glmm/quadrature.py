@@ -56,14 +56,25 @@ def _work(q, M, n_max):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _longest(first):
+    """Rows of the patient who has most."""
+    most = 0
+    for i in range(first.shape[0] - 1):
+        most = max(most, first[i + 1] - first[i])
+    return most
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _rule(nodes, log_weights, n_max):
     """Nodes (q, M) and their log weights, M filled up to whole vectors with nodes of no weight, and
     room for the rows of one patient."""
     M, q = nodes.shape
     M8 = -(-M // 8) * 8
     across, weights = np.zeros((q, M8)), np.full(M8, -math.inf)
-    across[:, :M] = nodes.T
-    weights[:M] = log_weights
+    for k in range(M):
+        weights[k] = log_weights[k]
+        for a in range(q):
+            across[a, k] = nodes[k, a]
     return Rule(across, weights, _work(q, M8, n_max))
 
 
@@ -113,13 +124,31 @@ def _find_mode(code, y, extent, eta, V, par, work):
         work.u, work.slope, work.step, work.trial, work.J, work.H, work.L
     )  # fmt: skip
     q = u.shape[0]
-    h = _curve(u, code, y, extent, eta, V, par, slope, J, H, work.rows)
-    if not h > -math.inf:  # so far away that it has no value
-        u[:] = 0.0
-        h = _curve(u, code, y, extent, eta, V, par, slope, J, H, work.rows)
-    for _ in range(200):
+    h, size, decrement, steps, anew = -math.inf, 1.0, 0.0, 0, False
+    for a in range(q):
+        trial[a] = u[a]
+    while True:
+        # The one place where the rows are computed: they are inlined, and long to compile.
+        new = _curve(trial, code, y, extent, eta, V, par, slope, J, H, work.rows)
+        if steps == 0:
+            if not new > -math.inf and not anew:  # so far away that it has no value
+                trial[:] = 0.0
+                anew = True
+                continue
+        # Close to the mode the gain drowns in rounding, and full steps are safe.
+        elif not (new >= h + 1e-4 * size * decrement or decrement < 1e-8 or size < 1e-10):
+            size *= 0.5
+            for a in range(q):
+                trial[a] = u[a] + size * step[a]
+            continue
+        h = new
+        for a in range(q):
+            u[a] = trial[a]
+        # Newton's error is squared: after a step of this size it is below rounding.
+        if steps > 0 and decrement < 1e-12:
+            return True
         # The nodes' curvature is positive where the density is not concave.
-        if not lower_cholesky(J, L) and not lower_cholesky(H, L):
+        if steps == 200 or (not lower_cholesky(J, L) and not lower_cholesky(H, L)):
             return False
         solve_factor(L, slope, step)
         decrement = 0.0
@@ -129,21 +158,9 @@ def _find_mode(code, y, extent, eta, V, par, work):
             return False
         if decrement < 1e-24:
             return True
-        size = 1.0
-        while True:
-            for a in range(q):
-                trial[a] = u[a] + size * step[a]
-            new = _curve(trial, code, y, extent, eta, V, par, slope, J, H, work.rows)
-            # Close to the mode the gain drowns in rounding, and full steps are safe.
-            if new >= h + 1e-4 * size * decrement or decrement < 1e-8 or size < 1e-10:
-                break
-            size *= 0.5
-        h = new
-        u[:] = trial
-        # Newton's error is squared: after a step of this size it is below rounding.
-        if decrement < 1e-12:
-            return True
-    return False
+        steps, size = steps + 1, 1.0
+        for a in range(q):
+            trial[a] = u[a] + step[a]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
@@ -179,8 +196,9 @@ def _integrate(code, y, extent, eta, V, par, nodes, log_weights, work):
             for k in range(M):
                 at[k] += V[j, a] * U[a, k]
         at_nodes(code, y[j], extent[j], at, par, h, work.l1[j], work.la[j], work.lb[j])
-    top = h.max()
-    total = 0.0
+    top, total = -math.inf, 0.0
+    for k in range(M):
+        top = max(top, h[k])
     for k in range(M):
         h[k] = exp(h[k] - top)
     for k in range(M):
@@ -284,7 +302,8 @@ def _patient(beta, Lam, offset, X, Z, eta, V):
             V[j, a] = s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+# Inlined, as each caller would hold what was compiled of it and compile that once more.
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def marginal(
     beta, phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights, values,
     slopes, modes, want_gradient,
@@ -311,7 +330,7 @@ def marginal(
     Gradients in beta, phi and Lam (lower triangle).
     """
     q = Z.shape[1]
-    n_max = np.diff(first).max()
+    n_max = _longest(first)
     par = constants(code, phi, levels)
     raw = np.zeros(max(levels + 1, 2) if phi.shape[0] else 0)
     d_beta, d_Lam = np.zeros(X.shape[1]), np.zeros((q, q))
@@ -332,12 +351,14 @@ def marginal(
         else:
             work.u[:] = 0.0
             if modes.shape[0]:
-                work.u[:] = modes[i]
+                for a in range(q):
+                    work.u[a] = modes[i, a]
             values[i] = _integrate(
                 code, y, extents, eta, V, par, rule.nodes, rule.log_weights, work
             )  # fmt: skip
         if modes.shape[0] and values[i] > -math.inf:
-            modes[i] = work.u
+            for a in range(q):
+                modes[i, a] = work.u[a]
         if not want_gradient or values[i] == -math.inf:
             continue
         if not closed:
@@ -346,7 +367,8 @@ def marginal(
                 continue
             _add_gradient(code, y, V, Xi, Zi, work, d_beta, raw, d_Lam)
         if slopes.shape[0]:
-            slopes[start:end] = eta
+            for j in range(start, end):
+                slopes[j] = eta[j - start]
     kept(own)
     return own.d_beta, parameter_gradient(code, phi, levels, own.raw), own.d_Lam
 
@@ -358,7 +380,7 @@ def posterior_nodes(
     """Nodes (N, M, q) of u and their weights (N, M) in each patient's conditional distribution."""
     q, M, N = Z.shape[1], nodes.shape[0], first.shape[0] - 1
     par = constants(code, phi, levels)
-    rule = _rule(nodes, log_weights, np.diff(first).max())
+    rule = _rule(nodes, log_weights, _longest(first))
     at, weight = np.empty((N, M, q)), np.empty((N, M))
     across, log_weights, work = lent(rule)
     Y, extent, offset, X, Z, first = lent(Rows(Y, extent, offset, X, Z, first))
@@ -368,7 +390,9 @@ def posterior_nodes(
         _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
         work.u[:] = 0.0
         _integrate(code, Y[start:end], extent[start:end], eta, V, par, across, log_weights, work)
-        at[i] = work.U[:, :M].T
-        weight[i] = work.weight[:M]
+        for k in range(M):
+            weight[i, k] = work.weight[k]
+            for a in range(q):
+                at[i, k, a] = work.U[a, k]
     kept(rule)
     return at, weight

@@ -149,9 +149,9 @@ def nested(
         values[j] = -math.inf
         if 0 < count < MOST:
             values[j] = top + math.log(total * step / math.sqrt(2.0 * math.pi))
-        weight[j, :count] /= total
-        weight[j, count:] = 0.0
-        at[j, count:] = middle
+        for k in range(at.shape[1]):
+            weight[j, k] = weight[j, k] / total if k < count else 0.0
+            at[j, k] = at[j, k] if k < count else middle
         d_beta += by_beta[:p] / total
         d_phi += by_phi / total
         d_Lam[: q - 1, : q - 1] += by_Lam / total

@@ -140,7 +140,8 @@ def smoothed(events, stretches, log_constant, exposure, walk, theta, s):
     if not fixed:
         s = np.exp(theta[p + K])
     natural = np.empty(p + K)
-    natural[:p] = theta[:p]
+    for j in range(p):
+        natural[j] = theta[j]
     move = np.zeros(K)
     for k in range(K):
         for m in range(K - 1):
@@ -148,11 +149,15 @@ def smoothed(events, stretches, log_constant, exposure, walk, theta, s):
     log_v = log_constant + move
     top = log_v.max()
     shape = log_v - top - np.log((exposure * np.exp(log_v - top)).sum())
-    natural[p:] = theta[p] + shape
+    for k in range(K):
+        natural[p + k] = theta[p] + shape[k]
     value, slope = additive(events, stretches, natural)
     gradient = np.zeros(len(theta))
-    gradient[:p] = slope[:p]
-    level = slope[p:].sum()
+    for j in range(p):
+        gradient[j] = slope[j]
+    level = 0.0
+    for k in range(K):
+        level += slope[p + k]
     gradient[p] = level
     for k in range(K):
         by_move = slope[p + k] - exposure[k] * np.exp(shape[k]) * level

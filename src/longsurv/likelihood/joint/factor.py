@@ -115,8 +115,9 @@ def _derivatives(q, a, event, ends, nodes, index, work, e_bar, a_bar):
     first, hazards, points = ends
     lanes, K = u.shape[0], index.shape[0]
     if h2.ctypes.data != h.ctypes.data:
-        h2[first:hazards] = h[first:hazards]
-        h3[first:hazards] = h[first:hazards]
+        for g in range(first, hazards):
+            for n in range(lanes):
+                h2[g, n] = h3[g, n] = h[g, n]
 
     # At fixed nodes v_k = v + R y_k, and with respect to the mode v and to R.
     for j in range(q):

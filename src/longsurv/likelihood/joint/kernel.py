@@ -88,19 +88,22 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, near, want, 
     at_cor = at_tau + q
     at_event = at_cor + q * (q - 1) // 2
 
-    root = np.exp(-theta[p + owner])
+    root = np.empty(q)
+    for j in range(q):
+        root[j] = math.exp(-theta[p + owner[j]])
     K = correlation_cholesky(theta[at_cor:at_event], q)
     F = np.empty((q, q))  # D = F F', b in the scaled columns of Z
     for i in range(q):
         scale = math.exp(theta[at_tau + i]) * z_scale[i]
         for j in range(q):
             F[i, j] = scale * K[i, j]
-    alpha = theta[at_alpha]
+    alpha = np.empty(n_links)
     for k in range(n_links):
-        if inverted[k]:
-            alpha[k] = math.exp(-alpha[k])
+        alpha[k] = math.exp(-theta[at_alpha[k]]) if inverted[k] else theta[at_alpha[k]]
 
-    longest = (blocks[:, -1] - blocks[:, 0]).max()
+    longest = np.int64(0)  # not a literal, for which callees would be compiled once more
+    for b in range(n_blocks):
+        longest = max(longest, blocks[b, -1] - blocks[b, 0])
     censored = n_kinds > n_causes
     work = work_space(q, longest, censored, grid[0].shape[0], grid[1].shape[0], lanes)
     v = work[1][0]
@@ -138,7 +141,9 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, near, want, 
                 predict(
                     q, block, low, high, kinds[s], links, theta, alpha, T, mean, risk[s], e, a, c, f
                 )
-        v[:] = near[b]
+        for j in range(q):
+            for n in range(lanes):
+                v[j, n] = near[b, j, n]
         survival_factors(
             q, e, a, block[:, 0], ends, event[b], grid, work, want, out[0, b], e_bar, a_bar,
             v_moments,
@@ -146,7 +151,9 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, near, want, 
         if want == 2:
             _place(q, T, mean, z_scale, v_moments, moments[b])
         elif want == 3:
-            moments[b, 0] = v
+            for j in range(q):
+                for n in range(lanes):
+                    moments[b, 0, j, n] = v[j, n]
         if want != 1:
             continue
         mean_bar[:] = 0.0
@@ -194,5 +201,7 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, near, want, 
             s = F_bar[i, j].sum()
             gradient[at_tau + i] += s * F[i, j]
             K_bar[i, j] = s * scale
-    gradient[at_cor:at_event] = correlation_pullback(theta[at_cor:at_event], q, K_bar)
+    by_cor = correlation_pullback(theta[at_cor:at_event], q, K_bar)
+    for k in range(by_cor.shape[0]):
+        gradient[at_cor + k] = by_cor[k]
     return gradient, u_bar

@@ -246,9 +246,12 @@ def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
         for b in range(a, p):
             gradient[b] += r[a, b] * Tu[a] * precision
     by_row, by_z = relative_pullback(G - precision * outer_sum(H, u), lam, scale, z)
-    gradient[p + 1 : p + 1 + q] = by_row
-    gradient[p] = -nobs + quad * precision - by_row.sum()
-    gradient[p + 1 + q :] = by_z
+    gradient[p] = -nobs + quad * precision
+    for a in range(q):
+        gradient[p + 1 + a] = by_row[a]
+        gradient[p] -= by_row[a]
+    for k in range(by_z.shape[0]):
+        gradient[p + 1 + q + k] = by_z[k]
     return value, gradient
 
 

@@ -82,9 +82,11 @@ def _pointwise(thetas, X, y, Z, group, n_groups):
                 ztr[group[i], a] += Z[i, a] * r
         for g in range(n_groups):
             AL = ztz[g] @ lam
-            M[:] = lam.T @ AL
             for a in range(q):
-                M[a, a] += 1.0
+                for b in range(q):
+                    M[a, b] = 1.0 if a == b else 0.0
+                    for c in range(q):
+                        M[a, b] += lam[c, a] * AL[c, b]
             lower_cholesky(M, L)
             quad = rtr[g]
             log_det = 0.0

@@ -92,7 +92,10 @@ def patient_sums(lam, ztz, ztw, cross):
                     for i in range(LANES):
                         L[a, b, i] = s[i] / L[b, b, i]
         # The factors are at least 1: take logarithms only before their products overflow.
-        if det.max() > 1e100:
+        largest = 1.0
+        for i in range(LANES):
+            largest = max(largest, det[i])
+        if largest > 1e100:
             for i in range(LANES):
                 log_det += 2.0 * math.log(det[i])
                 det[i] = 1.0
@@ -174,5 +177,8 @@ def _mirrored(lower):
     out = np.empty((d, d))
     for a in range(d):
         for b in range(a + 1):
-            out[a, b] = out[b, a] = lower[a, b].sum()
+            total = 0.0
+            for i in range(lower.shape[2]):
+                total += lower[a, b, i]
+            out[a, b] = out[b, a] = total
     return out

@@ -183,7 +183,10 @@ def forward(
                 for b in range(m):
                     half[a, b] = full[b, a]
             _solve_lower(L, half)
-            G[:] = _cross(half, half)
+            crossed = _cross(half, half)
+            for a in range(G.shape[0]):
+                for b in range(G.shape[1]):
+                    G[a, b] = crossed[a, b]
             for a in range(m):
                 log_det += 2.0 * math.log(L[a, a])
             for i in range(m):
