@@ -78,7 +78,9 @@ def _add_sum(S: Floats, eS: Integers, into: int, source: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def risk_sums(a: RiskArrays, v: Floats, e: Integers, width: int) -> tuple[Floats, Integers]:
+def risk_sums(
+    a: RiskArrays, v: Floats, e: Integers, width: int | np.int64
+) -> tuple[Floats, Integers]:
     """Sums over the risk set of every event time: S (K, width), and their exponents eS (K,).
 
     The first column is the sum of v, the others those of v times the leading columns of X.
@@ -121,7 +123,9 @@ def risk_sums(a: RiskArrays, v: Floats, e: Integers, width: int) -> tuple[Floats
 
 
 @njit(cache=True, nogil=True)
-def death_sums(a: RiskArrays, v: Floats, e: Integers, eS: Integers, width: int) -> Floats:
+def death_sums(
+    a: RiskArrays, v: Floats, e: Integers, eS: Integers, width: int | np.int64
+) -> Floats:
     """As `risk_sums`, over the tied events alone and with exponents eS; empty if not needed."""
     X, event, last = a.X, a.event, a.last
     E = np.zeros((len(a.deaths) if a.efron else 0, width))
