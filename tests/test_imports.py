@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str] | None] = {
     | {"version", "views"},
     "simulate": MODELS | {"study", "views"},
     # Shows what a run found: it fits nothing, so it sees neither models nor analyses nor results.
-    "report": SHOWN | {"cohort", "compare", "estimands", "priors", "simulate", "study"},
+    "report": SHOWN | {"cohort", "compare", "estimands", "faults", "priors", "simulate", "study"},
     "version": set(),
     "views": set(),
     "cli": None,
