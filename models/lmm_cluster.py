@@ -33,7 +33,7 @@ from longsurv.design.scanned.survey import Looked, Question, check_there
 from longsurv.errors import DataError, LongsurvError
 from longsurv.likelihood.lmm import LMMData
 from longsurv.likelihood.lmm.parted import PartedKernel
-from longsurv.likelihood.lmm.parts import PartArrays
+from longsurv.likelihood.lmm.parts import PartArrays, SummedPart
 from longsurv.likelihood.lmm.streamed import prepare_streamed
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _read(
         r=head.r, beta_ols=head.beta_ols, z_basis=head.z_basis, z_scale=head.z_scale,
         nobs=found.rows, log_weights=np.zeros(len(scanned.design.labels)),
     )  # fmt: skip
-    parts = cluster.mapped(_arrays, whole)
+    parts = cast("list[SummedPart]", cluster.mapped(_arrays, whole))  # as workers see them
     kernel = PartedKernel(joined, scanned.design.random.blocks, None, parts, cluster)
     return scanned.design, kernel, rest
 
