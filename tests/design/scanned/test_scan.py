@@ -221,8 +221,29 @@ def test_files_that_change_are_noticed(visits: pd.DataFrame, tmp_path: Path) -> 
     visits.to_parquet(tmp_path / "a.parquet")
     data = ls.scan(tmp_path)
     visits.head(100).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"cannot be read|had 360 rows"):
+    with pytest.raises(DataError, match="changed since it was scanned"):
         LMM("y ~ year + (1 | patient)", data).fit()
+
+
+def test_a_file_given_twice_is_refused(folder: Path) -> None:
+    one = folder / "part0.parquet"
+    with pytest.raises(DataError, match="is there twice"):
+        ls.scan([one, str(folder / ".." / folder.name / "part0.parquet")])
+
+
+def test_own_functions_see_one_row_at_a_time(visits: pd.DataFrame, folder: Path) -> None:
+    data = ls.scan(folder)
+    doubled = {"twice": lambda x: 2.0 * np.asarray(x)}
+    formula = "twice(y) ~ twice(year) + (1 | patient)"
+    alike(
+        LMM(formula, data, functions=doubled).fit().tidy(),
+        LMM(formula, visits, functions=doubled).fit().tidy(),
+    )
+    centred = {"less": lambda x: np.asarray(x) - np.mean(x)}
+    for formula in ("y ~ less(year) + (1 | patient)", "less(y) ~ year + (1 | patient)",
+                    "y ~ ns(less(year), df=3) + (1 | patient)"):  # fmt: skip
+        with pytest.raises(FormulaError, match="depend on which rows your function 'less'"):
+            LMM(formula, data, functions=centred).fit()
 
 
 def test_an_identifier_is_no_factor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

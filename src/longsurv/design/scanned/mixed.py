@@ -16,7 +16,7 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.design.scanned.columns import ScannedColumns, Triangle
 from longsurv.design.scanned.elsewhere import RowsElsewhere
 from longsurv.design.scanned.scan import Scan
-from longsurv.design.scanned.survey import Looked, Question, Survey
+from longsurv.design.scanned.survey import Looked, Question, Survey, check_by_row
 from longsurv.design.terms import columns_of, terms
 from longsurv.errors import DataError, FormulaError
 from longsurv.words import plural, shortened
@@ -57,6 +57,8 @@ class MixedPlan:
         """All rows, in pieces."""
         first, formula = 0, self.formula
         for frame in self.found.frames():
+            if first == 0:
+                check_by_row(expression(formula.response), frame, formula.functions)
             y = response(formula.response, frame, functions=formula.functions)
             Z = [columns.of(frame) for columns in self.random]
             group = self.found.codes[first : first + len(frame)]

@@ -26,6 +26,7 @@ else:
 
 BATCH = 131_072
 """Rows read at a time."""
+AGAIN = "scan them again when nothing writes to them"
 SUFFIXES = (".parquet", ".pq")
 
 
@@ -45,6 +46,8 @@ class Scan(Base):
     dataset : pyarrow.dataset.Dataset
     scheduler : str or None
         Address of the Dask scheduler whose workers read.
+    written : tuple of (int, int)
+        Size of each file, and when it was written.
     """
 
     files: tuple[str, ...]
@@ -52,6 +55,7 @@ class Scan(Base):
     rows: int
     dataset: Dataset = field(repr=False)
     scheduler: str | None = None
+    written: tuple[tuple[int, int], ...] = field(repr=False, default=())
 
     def __repr__(self) -> str:
         return f"Scan({plural(len(self.files), 'file')}, rows={self.rows})"
@@ -94,6 +98,7 @@ class Scan(Base):
         import pyarrow as pa
 
         seen = 0
+        self._check_unchanged()
         try:
             for fragment in self.dataset.get_fragments():
                 found = fragment.to_batches(
@@ -106,11 +111,19 @@ class Scan(Base):
                         yield batch
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"a file of the scan cannot be read: {error}") from error
+        self._check_unchanged()
         if seen != self.rows:
-            raise DataError(
-                f"the files had {self.rows} rows when they were scanned and have {seen} now; scan "
-                "them again when nothing writes to them"
-            )
+            raise DataError(f"the files had {self.rows} rows and have {seen} now; {AGAIN}")
+
+    def _check_unchanged(self) -> None:
+        """Refuse files that were written to since they were scanned: passes would not agree."""
+        changed = [
+            name
+            for name, known in zip(self.files, self.written, strict=True)
+            if _written(name) != known
+        ]
+        if changed:
+            raise DataError(f"{some(changed)} changed since it was scanned; {AGAIN}")
 
     def by_file(self) -> list[Scan]:
         """A scan of each file."""
@@ -121,7 +134,9 @@ class Scan(Base):
             one = FileSystemDataset(
                 [fragment], self.dataset.schema, self.dataset.format, self.dataset.filesystem
             )
-            found.append(Scan((fragment.path,), self.names, one.count_rows(), one))
+            mine = (fragment.path,)
+            rows, written = one.count_rows(), (_written(fragment.path),)
+            found.append(Scan(mine, self.names, rows, one, written=written))
         return found
 
     def whole(self, columns: Sequence[str]) -> pd.DataFrame:
@@ -177,6 +192,10 @@ def scan(source: str | Path | Sequence[str | Path], *, scheduler: str | None = N
     import pyarrow.parquet as pq
 
     files, base = _files(source)
+    once = [str(Path(name).resolve()) for name in files]
+    if len(set(once)) < len(once):
+        twice = next(name for k, name in enumerate(files) if once[k] in once[:k])
+        raise DataError(f"{twice} is there twice, and so would be its rows")
     try:
         schemas = {name: pq.read_schema(name) for name in files}
         merged = _merged(schemas)
@@ -187,9 +206,21 @@ def scan(source: str | Path | Sequence[str | Path], *, scheduler: str | None = N
             files, schema=pa.schema([*merged, *extra]), format="parquet", partitioning=kind,
             partition_base_dir=base,
         )  # fmt: skip
-        return Scan(tuple(files), tuple(whole.schema.names), whole.count_rows(), whole, scheduler)
+        return Scan(
+            tuple(files), tuple(whole.schema.names), whole.count_rows(), whole, scheduler,
+            tuple(map(_written, files)),
+        )  # fmt: skip
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot scan {files[0]!r}: {error}") from error
+
+
+def _written(name: str) -> tuple[int, int]:
+    """Size of a file, and when it was written; nothing where it is gone."""
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return (-1, -1)
+    return found.st_size, found.st_mtime_ns
 
 
 def _files(source: str | Path | Sequence[str | Path]) -> tuple[list[str], str | None]:

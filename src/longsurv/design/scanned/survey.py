@@ -293,6 +293,8 @@ class _Found:
         """Keep the rows of a piece in which a level occurs for the first time."""
         if not self.rows:
             self.rows.append(frame.iloc[:1])
+            for factor in (*filter(None, self.factors.values()), *self.remembering):
+                check_by_row(factor, frame, self.functions)
         for key, read in [*self.factors.items()]:
             value = _bare(frame, key, read, self.functions)
             if not isinstance(value, pd.Categorical):
@@ -310,6 +312,36 @@ class _Found:
                     f"{key!r} has more than {MOST_LEVELS} levels; is it an identifier? Patients "
                     "and sites are random effects: (1 | site)"
                 )
+
+
+def check_by_row(read: Expression, frame: pd.DataFrame, functions: Functions | None) -> None:
+    """Refuse an expression that calls a user's function whose values depend on other rows: what
+    they are would depend on which rows are read together.
+
+    Raises
+    ------
+    FormulaError
+    """
+    import ast
+
+    from longsurv.design.expression import dotted
+
+    if not functions or len(frame) < 2:
+        return
+    for node in ast.walk(read.tree):
+        name = dotted(node.func, read.names) if isinstance(node, ast.Call) else None
+        if not isinstance(node, ast.Call) or name not in functions:
+            continue
+        alone, some = replace(read, tree=node), frame.iloc[::2]
+        whole, part = (
+            pd.DataFrame(np.asarray(evaluate(alone, rows, functions, {})), index=rows.index)
+            for rows in (frame, some)
+        )
+        if not whole.loc[some.index].equals(part):
+            raise FormulaError(
+                f"the values of {read.text!r} depend on which rows your function {name!r} is "
+                "given, and a scan gives it some at a time; compute the column in the files first"
+            )
 
 
 def _bare(
