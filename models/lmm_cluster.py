@@ -29,7 +29,7 @@ from longsurv.design.scanned.mixed import (
     scanned_mixed,
 )
 from longsurv.design.scanned.scan import Scan
-from longsurv.design.scanned.survey import Looked, Question, check_there
+from longsurv.design.scanned.survey import Looked, ScanQuestion, check_there
 from longsurv.errors import DataError, LongsurvError
 from longsurv.likelihood.lmm import LMMData
 from longsurv.likelihood.lmm.parted import PartedKernel
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Cluster:
+class DaskCluster:
     """A Dask cluster that asks parts which it has.
 
     Attributes
@@ -52,8 +52,13 @@ class Cluster:
     client: Client
 
     @classmethod
-    def at(cls, address: str) -> Cluster:
+    def at(cls, address: str) -> DaskCluster:
         """The cluster of a scheduler.
+
+        Parameters
+        ----------
+        address : str
+            Such as "tcp://host:8786".
 
         Raises
         ------
@@ -80,15 +85,34 @@ class Cluster:
         return cluster
 
     def each[P, R](self, ask: Callable[[P], R], parts: Sequence[P]) -> Iterable[R]:
-        """The answers, in the order of the parts."""
+        """The answers, in the order of the parts.
+
+        Parameters
+        ----------
+        ask : callable
+            Of a part.
+        parts : sequence
+            Futures of the cluster.
+        """
         return self.gathered(self.mapped(ask, parts))
 
     def mapped(self, ask: Callable[..., object], *parts: Sequence[object]) -> list[Future]:
-        """The answers, where they are computed."""
+        """The answers, where they are computed.
+
+        Parameters
+        ----------
+        ask : callable
+        *parts : sequence
+            Its arguments, as many of each, or their futures.
+        """
         return [self.client.submit(ask, *of, pure=False) for of in zip(*parts, strict=True)]
 
     def gathered(self, futures: Sequence[Future]) -> list:  # any: of whatever was asked
         """Answers brought here.
+
+        Parameters
+        ----------
+        futures : sequence of Future
 
         Raises
         ------
@@ -119,7 +143,7 @@ def read_on_cluster(
     DataError
         If a patient has rows in several files.
     """
-    cluster = Cluster.at(scheduler)
+    cluster = DaskCluster.at(scheduler)
     try:
         return _read(cluster, formula, data, functions)
     except BaseException:
@@ -128,7 +152,7 @@ def read_on_cluster(
 
 
 def _read(
-    cluster: Cluster, formula: str, data: Scan, functions: Functions | None
+    cluster: DaskCluster, formula: str, data: Scan, functions: Functions | None
 ) -> tuple[MixedDesign, PartedKernel, float]:
     files = data.by_file()
     asked = mixed_question(formula, functions)
@@ -197,7 +221,7 @@ def _arrays(of: tuple[LMMData, float]) -> PartArrays:
     return PartArrays(*of[0].blocks, of[0].patients)
 
 
-def _check_files(asked: Question, data: Scan, looked: Sequence[Looked]) -> None:
+def _check_files(asked: ScanQuestion, data: Scan, looked: Sequence[Looked]) -> None:
     """Refuse patients whose rows are in several files, which no part would have whole."""
     labels = [pd.Index(one.labels.to_pandas()) for one in looked]
     twice = np.flatnonzero(pd.Index(np.concatenate(labels)).duplicated())

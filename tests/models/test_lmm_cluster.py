@@ -15,7 +15,7 @@ import pytest
 import longsurv as ls
 from longsurv.errors import DataError, LongsurvError
 from longsurv.models import LMM
-from longsurv.models.lmm_cluster import Cluster
+from longsurv.models.lmm_cluster import DaskCluster
 
 FORMULA = "y ~ time * arm + C(stage) + (time | id)"
 
@@ -64,15 +64,15 @@ def test_a_worker_that_is_killed_loses_nothing(
     folder: Path, scheduler: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = LMM(FORMULA, ls.scan(folder, scheduler=scheduler[0])).fit()
-    asked, ask = [], Cluster.each
+    asked, ask = [], DaskCluster.each
 
-    def each(self: Cluster, *of: object) -> object:
+    def each(self: DaskCluster, *of: object) -> object:
         asked.append(of)
         if len(asked) == 4:
             os.kill(scheduler[1][0], signal.SIGKILL)
         return ask(self, *of)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Cluster, "each", each)
+    monkeypatch.setattr(DaskCluster, "each", each)
     again = LMM(FORMULA, ls.scan(folder, scheduler=scheduler[0])).fit()
     assert len(asked) > 4
     pd.testing.assert_frame_equal(again.tidy(), usual.tidy(), check_exact=True)

@@ -107,7 +107,7 @@ def test_what_a_specification_prints(data, name):
 
 @pytest.mark.parametrize("table", [None, {"y": 1.0}, [1, 2], "data.csv"])
 def test_data_that_are_no_table(table):
-    with pytest.raises(LongsurvError, match=r"data is a pandas DataFrame, not"):
+    with pytest.raises(LongsurvError, match=r"data is a pandas DataFrame or a Scan, not"):
         LMM("y ~ t + (1 | id)", table)
 
 

@@ -308,7 +308,7 @@ def hostile() -> StudyResults:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The hostile study as files, its pictures small for speed."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("word", "export"):
+        for module in ("word", "painting"):
             patch.setattr(f"longsurv.report.{module}.png", partial(png, dpi=20))
         yield export(hostile(), tmp_path_factory.mktemp("out") / "results")
 

@@ -65,7 +65,7 @@ def posterior(table):
     first, *others = spec.design.baseline_names
     priors |= {first: pr.Normal(0.0, 20.0)} | {n: pr.StudentT(1.0, 0.0, 20.0) for n in others}
     return spec.sample(
-        draws=600, tune=300, seed=4, priors=priors, eta=1.0, smoothing=None, chains=2
+        draws=2000, tune=300, seed=4, priors=priors, eta=1.0, smoothing=None, chains=2
     )
 
 

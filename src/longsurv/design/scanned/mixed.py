@@ -16,7 +16,7 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.design.scanned.columns import ScannedColumns, Triangle
 from longsurv.design.scanned.elsewhere import RowsElsewhere
 from longsurv.design.scanned.scan import Scan
-from longsurv.design.scanned.survey import Looked, Question, Survey, check_by_row
+from longsurv.design.scanned.survey import Looked, ScanQuestion, Survey, check_by_row
 from longsurv.design.terms import columns_of, terms
 from longsurv.errors import DataError, FormulaError
 from longsurv.words import plural, shortened
@@ -96,7 +96,7 @@ class ScannedMixed:
     random_triangle: np.ndarray
 
 
-def mixed_question(formula: str, functions: Functions | None = None) -> Question:
+def mixed_question(formula: str, functions: Functions | None = None) -> ScanQuestion:
     """What a mixed model's formula asks of a scan.
 
     Parameters
@@ -116,7 +116,7 @@ def mixed_question(formula: str, functions: Functions | None = None) -> Question
     sides = (parsed.fixed, *(term.effects for term in parsed.random))
     columns = [c for side in sides for c in columns_of(terms(side))]
     columns += expression(parsed.response).columns
-    return Question(tuple(dict.fromkeys([*columns, group])), sides, functions, group)
+    return ScanQuestion(tuple(dict.fromkeys([*columns, group])), sides, functions, group)
 
 
 def mixed_plan(formula: str, found: Survey, functions: Functions | None = None) -> MixedPlan:

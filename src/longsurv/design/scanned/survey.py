@@ -132,7 +132,7 @@ class Looked:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ScanQuestion:
     """What a formula asks of a scan.
 
     Attributes
@@ -228,13 +228,13 @@ class Question:
         return Survey(scan, self.columns, rows, levels, exemplar, states, codes, labels)
 
 
-def survey(scan: Scan, asked: Question) -> Survey:
+def survey(scan: Scan, asked: ScanQuestion) -> Survey:
     """Read the columns of a formula once.
 
     Parameters
     ----------
     scan : Scan
-    asked : Question
+    asked : ScanQuestion
 
     Raises
     ------

@@ -20,7 +20,7 @@ from longsurv.design.rank import clearly_independent
 from longsurv.design.scanned.columns import ScannedColumns, Triangle
 from longsurv.design.scanned.elsewhere import RowsElsewhere
 from longsurv.design.scanned.scan import Scan
-from longsurv.design.scanned.survey import Question, Survey, pieces, survey
+from longsurv.design.scanned.survey import ScanQuestion, Survey, pieces, survey
 from longsurv.design.specials import take_out_specials
 from longsurv.design.survival import SurvivalDesign, survival_design
 from longsurv.design.terms import columns_of, terms
@@ -103,7 +103,7 @@ def scanned_survival(
         single += expression(term).columns
     single = list(dict.fromkeys(single))
     every = tuple(dict.fromkeys([*single, *columns_of(terms(parsed.fixed))]))
-    found = survey(scan, Question(every, (parsed.fixed,), functions))
+    found = survey(scan, ScanQuestion(every, (parsed.fixed,), functions))
     narrow = pd.concat([piece.frame for piece in pieces(scan, every, single, found.levels)])
     named = [f"strata({', '.join(map(_quoted, special['strata']))})"] if special["strata"] else []
     named += [f"cluster({_quoted(name)})" for name in special["cluster"]]
