@@ -19,7 +19,7 @@ from longsurv.design.evaluation import evaluate
 from longsurv.design.expression import Expression, Functions, expression
 from longsurv.design.functions import table
 from longsurv.design.scanned.scan import Scan, complete_rows, frame_of, is_encoded
-from longsurv.design.variables import absent, category, column_of, variable
+from longsurv.design.variables import absent, category, column_of, numbers_of, variable
 from longsurv.errors import DataError, FormulaError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Survey:
         The group of each complete row; empty without groups.
     labels : Index
         The groups, sorted.
+    weights : str or None
+        Column of case weights: rows of weight 0 are none.
     """
 
     scan: Scan
@@ -68,15 +70,16 @@ class Survey:
     states: Mapping[str, dict[str, object]]
     codes: np.ndarray
     labels: pd.Index
+    weights: str | None = None
 
     @property
     def excluded(self) -> int:
-        """Rows left out for a missing value."""
+        """Rows left out for a missing value, or their weight of 0."""
         return self.scan.rows - self.rows
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """The complete rows, a piece at a time."""
-        for piece in pieces(self.scan, self.columns, [*self.exemplar], self.levels):
+        for piece in pieces(self.scan, self.columns, [*self.exemplar], self.levels, self.weights):
             yield piece.frame
 
 
@@ -85,9 +88,10 @@ def pieces(
     columns: Sequence[str],
     shown: Sequence[str],
     levels: Mapping[str, pd.CategoricalDtype] | None = None,
+    weights: str | None = None,
 ) -> Iterator[Piece]:
-    """The rows of a scan that have a value in every one of some columns, with those `shown` as a
-    frame."""
+    """The rows of a scan that have a value in every one of some columns, and no weight of 0, with
+    those `shown` as a frame."""
     import pyarrow as pa
 
     first = 0
@@ -95,6 +99,8 @@ def pieces(
         known = complete_rows(batch)
         frame = frame_of(batch.select([*shown]), first, levels)
         first += len(batch)
+        if weights is not None:
+            known &= numbers_of(batch.select([weights]).to_pandas(), weights) != 0.0
         if known.all():
             yield Piece(frame, batch)
         elif known.any():
@@ -145,12 +151,15 @@ class ScanQuestion:
         The user's own, which the formula may call.
     group : str, optional
         Column of the groups.
+    weights : str, optional
+        Column of case weights: of rows of weight 0 nothing is asked.
     """
 
     columns: tuple[str, ...]
     sides: tuple[str, ...]
     functions: Functions | None = None
     group: str | None = None
+    weights: str | None = None
 
     def look(self, scan: Scan) -> Looked:
         """Read the columns of some files once.
@@ -168,7 +177,7 @@ class ScanQuestion:
         seen: dict[str, list[pa.Array]] = {n: [] for n, k in kinds.items() if is_encoded(k)}
         groups: list[pa.Array] = []
         rows = 0
-        for piece in pieces(scan, self.columns, shown):
+        for piece in pieces(scan, self.columns, shown, weights=self.weights):
             rows += len(piece.frame)
             for name, parts in seen.items():
                 parts.append(_encoded(piece.batch.column(name)).slice(0, 0))
@@ -212,10 +221,7 @@ class ScanQuestion:
         }
         for name, dtype in levels.items():
             exemplar[name] = pd.Categorical(exemplar[name], dtype=dtype)
-        states = {
-            read.text: _learnt(read, scan, self.columns, levels, self.functions)
-            for read in found.remembering
-        }
+        states = {read.text: self._learnt(read, scan, levels) for read in found.remembering}
         labels = pd.Index([])
         if self.group is not None:
             labels = _index(pa.chunked_array([one.labels for one in used]))
@@ -225,7 +231,19 @@ class ScanQuestion:
                     "patients"
                 )
         rows, codes = sum(one.rows for one in used), np.concatenate([one.codes for one in used])
-        return Survey(scan, self.columns, rows, levels, exemplar, states, codes, labels)
+        return Survey(
+            scan, self.columns, rows, levels, exemplar, states, codes, labels, self.weights
+        )
+
+    def _learnt(
+        self, read: Expression, scan: Scan, levels: Mapping[str, pd.CategoricalDtype]
+    ) -> dict[str, object]:
+        """What the transforms of an expression remember of all rows."""
+        state: dict[str, object] = {}
+        wanted = [*read.columns]
+        parts = pieces(scan, self.columns, wanted, levels, self.weights)
+        evaluate(read, pd.concat([piece.frame for piece in parts]), self.functions, state)
+        return state
 
 
 def survey(scan: Scan, asked: ScanQuestion) -> Survey:
@@ -382,21 +400,6 @@ def _as_levels(read: Expression) -> set[str]:
         and node.args
         and isinstance(node.args[0], ast.Name | ast.Attribute)
     }
-
-
-def _learnt(
-    read: Expression,
-    scan: Scan,
-    columns: Sequence[str],
-    levels: Mapping[str, pd.CategoricalDtype],
-    functions: Functions | None,
-) -> dict[str, object]:
-    """What the transforms of an expression remember of all complete rows."""
-    state: dict[str, object] = {}
-    wanted = [*read.columns]
-    whole = pd.concat([piece.frame for piece in pieces(scan, columns, wanted, levels)])
-    evaluate(read, whole, functions, state)
-    return state
 
 
 def _encoded(column: pa.Array) -> pa.Array:

@@ -103,8 +103,12 @@ def scanned_survival(
         single += expression(term).columns
     single = list(dict.fromkeys(single))
     every = tuple(dict.fromkeys([*single, *columns_of(terms(parsed.fixed))]))
-    found = survey(scan, ScanQuestion(every, (parsed.fixed,), functions))
-    narrow = pd.concat([piece.frame for piece in pieces(scan, every, single, found.levels)])
+    found = survey(scan, ScanQuestion(every, (parsed.fixed,), functions, weights=weights))
+    parts = pieces(scan, every, single, found.levels, weights)
+    narrow = pd.concat([piece.frame for piece in parts])
+    weightless = 0
+    if weights is not None:
+        weightless = sum(len(piece.batch) for piece in pieces(scan, every, ())) - found.rows
     named = [f"strata({', '.join(map(_quoted, special['strata']))})"] if special["strata"] else []
     named += [f"cluster({_quoted(name)})" for name in special["cluster"]]
     named += [f"offset({term})" for term in special["offset"]]
@@ -114,7 +118,10 @@ def scanned_survival(
         functions=functions,
     )  # fmt: skip
     del narrow
-    return _whole(replace(bare, formula=parsed), found, functions, bare.rows)
+    bare = replace(
+        bare, formula=parsed, n_weightless=weightless, n_excluded=found.excluded - weightless
+    )
+    return _whole(bare, found, functions, bare.rows)
 
 
 def _quoted(name: str) -> str:
@@ -149,7 +156,7 @@ def _whole(
     fixed = columns.design(n)
     check_fewer(fixed, n, bare.formula.text)
     missing = cast("np.ndarray", RowsElsewhere("the rows of the fit", n))
-    design = replace(bare, fixed=fixed, rows=missing, n_excluded=found.excluded)
+    design = replace(bare, fixed=fixed, rows=missing)
     return ScannedSurvival(design, found, columns, used, mean, np.sqrt((about**2).sum(axis=0) / n))
 
 
