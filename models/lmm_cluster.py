@@ -10,7 +10,7 @@ import contextlib
 import socket
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -33,7 +33,7 @@ from longsurv.design.scanned.survey import Looked, ScanQuestion, check_there
 from longsurv.errors import DataError, LongsurvError
 from longsurv.likelihood.lmm import LMMData
 from longsurv.likelihood.lmm.parted import PartedKernel
-from longsurv.likelihood.lmm.parts import PartArrays, SummedPart
+from longsurv.likelihood.lmm.parts import PartArrays, SummedPart, added
 from longsurv.likelihood.lmm.streamed import prepare_streamed
 
 if TYPE_CHECKING:
@@ -169,9 +169,7 @@ def _read(
         return plan.of(scan, of).triangles()
 
     pairs = cluster.gathered(cluster.mapped(triangles, files, looked))
-    outer, inner = pairs[0]
-    for more in pairs[1:]:
-        outer, inner = outer + more[0], inner + more[1]
+    outer, inner = (added(of) for of in zip(*pairs, strict=True))
     scanned = scanned_mixed(plan, outer, inner)
 
     def statistics(scan: Scan, of: Looked) -> tuple[LMMData, float]:
@@ -210,8 +208,6 @@ def _statistics(scanned: ScannedMixed, plan: MixedPlan, patients: int) -> tuple[
 
 def _head(of: tuple[LMMData, float]) -> tuple[LMMData, float]:
     """What is known of a part but for its patients."""
-    from dataclasses import replace
-
     data, rest = of
     nobody = (data.blocks[0][:0], data.blocks[1][:0])
     return replace(data, blocks=nobody, log_weights=data.log_weights[:0]), rest

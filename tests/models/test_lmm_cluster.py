@@ -40,7 +40,7 @@ def scheduler() -> Iterator[tuple[str, list[int]]]:
     """Its address, and the processes of its two workers."""
     from distributed import LocalCluster
 
-    options = {"dashboard_address": None, "silence_logs": 50}
+    options = {"dashboard_address": ":0", "silence_logs": 50}  # any free port
     with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
         yield cluster.scheduler_address, [worker.pid for worker in cluster.workers.values()]
         gc.collect()  # what holds a connection goes before the scheduler does

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from in_pieces import alike
 
 import longsurv as ls
 from longsurv.design.scanned import scan as reader
@@ -50,17 +51,6 @@ def folder(visits: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for k, rows in enumerate(np.array_split(np.arange(len(visits)), 3)):
         visits.iloc[rows].to_parquet(out / f"part{k}.parquet", index=False)
     return out
-
-
-@pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pieces of few rows."""
-    monkeypatch.setattr(reader, "BATCH", 37)
-
-
-def alike(a: pd.DataFrame, b: pd.DataFrame) -> None:
-    """Tables that are the same to ten digits."""
-    pd.testing.assert_frame_equal(a, b, rtol=1e-9, atol=1e-10, check_dtype=False)
 
 
 FORMULAS = [

@@ -16,6 +16,7 @@ import pandas as pd
 from longsurv.design.expression import Functions, expression
 from longsurv.design.fixed import check_fewer
 from longsurv.design.formula import parse
+from longsurv.design.names import quoted
 from longsurv.design.rank import clearly_independent
 from longsurv.design.scanned.columns import ScannedColumns, Triangle
 from longsurv.design.scanned.elsewhere import RowsElsewhere
@@ -109,8 +110,8 @@ def scanned_survival(
     weightless = 0
     if weights is not None:
         weightless = sum(len(piece.batch) for piece in pieces(scan, every, ())) - found.rows
-    named = [f"strata({', '.join(map(_quoted, special['strata']))})"] if special["strata"] else []
-    named += [f"cluster({_quoted(name)})" for name in special["cluster"]]
+    named = [f"strata({', '.join(map(quoted, special['strata']))})"] if special["strata"] else []
+    named += [f"cluster({quoted(name)})" for name in special["cluster"]]
     named += [f"offset({term})" for term in special["offset"]]
     left = formula[: formula.index("~")]
     bare = survival_design(
@@ -122,10 +123,6 @@ def scanned_survival(
         bare, formula=parsed, n_weightless=weightless, n_excluded=found.excluded - weightless
     )
     return _whole(bare, found, functions, bare.rows)
-
-
-def _quoted(name: str) -> str:
-    return f"`{name}`"
 
 
 def _whole(
